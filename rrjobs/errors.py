@@ -1,0 +1,86 @@
+"""The whole error tree: the type of an error decides what happens next, its fields carry the facts."""
+
+from collections.abc import Sequence
+
+
+class RRJobsError(Exception):
+    """Root of everything rrjobs raises on purpose; its text is fit for a user's eyes."""
+
+
+class ConfigError(RRJobsError):
+    """The configuration is refused; `problems` holds every finding, one line each."""
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = tuple(problems)
+
+
+class ProtocolError(RRJobsError):
+    """Bytes that are not what the protocol allows at this place; the stream they came from is unusable."""
+
+
+class WorkerError(RRJobsError):
+    """A PHP worker process could not do what was asked of it."""
+
+
+class SpawnError(WorkerError):
+    """A worker could not be started: the command, what it printed, and how it ended are in the text and the fields."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        command: Sequence[str],
+        exit_code: int | None = None,
+        output: str = "",
+        fatal: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.command = tuple(command)
+        self.exit_code = exit_code
+        self.output = output
+        self.fatal = fatal
+
+
+class PoolStopped(WorkerError):
+    """The pool is stopping and lends no more workers."""
+
+
+class DriverError(RRJobsError):
+    """A driver lost its broker or was refused by it."""
+
+
+class PushRefused(DriverError):
+    """A push was not accepted; `accepted` says how many jobs of the batch were taken before the refusal."""
+
+    def __init__(self, message: str, *, accepted: int = 0) -> None:
+        super().__init__(message)
+        self.accepted = accepted
+
+
+class AlreadyInState(DriverError):
+    """Pause of a paused pipeline, or resume of a running one."""
+
+
+class SettleError(DriverError):
+    """An outcome could not be told to the broker; the message will be delivered again."""
+
+
+class PipelineNotFound(RRJobsError):
+    """No pipeline of that name exists."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"no such pipeline, requested: {name}")
+        self.name = name
+
+
+class PipelineExists(RRJobsError):
+    """A pipeline of that name exists already."""
+
+
+class RpcError(RRJobsError):
+    """An RPC call that was answered with an error; the text is part of the contract with PHP."""
+
+
+class AddressError(RRJobsError):
+    """An address that cannot be parsed, or that cannot be listened on."""

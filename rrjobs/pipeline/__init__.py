@@ -1,0 +1,1 @@
+"""The one road of every message: delivery, priority queue, dispatcher, outcome."""

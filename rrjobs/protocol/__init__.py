@@ -1,0 +1,1 @@
+"""Goridge: bytes to frames and back, without any I/O policy."""

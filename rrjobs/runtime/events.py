@@ -1,0 +1,74 @@
+"""Named events: rooms emit what happened, logs and metrics listen.
+
+The names, their fields and their levels are one table, `EVENTS`; emitting a name that is not in it is a bug and raises.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+Listener = Callable[[str, Mapping[str, object]], None]
+
+
+class EventKind(NamedTuple):
+    """How one event is logged: its logger channel and level."""
+
+    channel: str
+    level: int
+
+
+EVENTS: dict[str, EventKind] = {
+    "worker.started": EventKind("server", logging.DEBUG),
+    "worker.output": EventKind("server", logging.INFO),
+    "worker.stopped": EventKind("server", logging.DEBUG),
+    "worker.retired": EventKind("server", logging.INFO),
+    "worker.failed": EventKind("server", logging.ERROR),
+    "worker.spawn_failed": EventKind("server", logging.ERROR),
+    "pool.ready": EventKind("server", logging.DEBUG),
+    "pool.reset": EventKind("server", logging.INFO),
+    "pool.recovered": EventKind("server", logging.INFO),
+    "delivery.failed": EventKind("jobs", logging.ERROR),
+    "delivery.returned": EventKind("jobs", logging.DEBUG),
+    "job.malformed_answer": EventKind("jobs", logging.ERROR),
+    "pipeline.declared": EventKind("jobs", logging.INFO),
+    "pipeline.paused": EventKind("jobs", logging.INFO),
+    "pipeline.resumed": EventKind("jobs", logging.INFO),
+    "pipeline.destroyed": EventKind("jobs", logging.INFO),
+    "http.request": EventKind("http", logging.INFO),
+    "http.failed": EventKind("http", logging.ERROR),
+    "http.refused": EventKind("http", logging.WARNING),
+    "http.warning": EventKind("http", logging.WARNING),
+    "rpc.refused": EventKind("rpc", logging.WARNING),
+    "app.message": EventKind("app", logging.INFO),
+    "server.started": EventKind("rrjobs", logging.INFO),
+    "server.draining": EventKind("rrjobs", logging.INFO),
+    "server.stopped": EventKind("rrjobs", logging.INFO),
+    "server.warning": EventKind("rrjobs", logging.WARNING),
+    "server.failed": EventKind("rrjobs", logging.ERROR),
+}
+
+
+class Events:
+    """Hands each event to the logger of its channel and to whoever subscribed to its name."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, list[Listener]] = {}
+        self._loggers = {kind.channel: logging.getLogger(f"rrjobs.{kind.channel}") for kind in EVENTS.values()}
+
+    def subscribe(self, name: str, listener: Listener) -> None:
+        """Call `listener(name, fields)` on every event of that name, synchronously and in order."""
+        if name not in EVENTS:
+            raise KeyError(name)
+        self._listeners.setdefault(name, []).append(listener)
+
+    def wants(self, name: str) -> bool:
+        """Whether anybody would see this event: ask before building costly fields on a hot path."""
+        kind = EVENTS[name]
+        return name in self._listeners or self._loggers[kind.channel].isEnabledFor(kind.level)
+
+    def emit(self, name: str, level: int | None = None, **fields: object) -> None:
+        """Log the event (at `level`, or the table's) and tell its listeners."""
+        kind = EVENTS[name]
+        self._loggers[kind.channel].log(kind.level if level is None else level, name, extra={"fields": fields})
+        for listener in self._listeners.get(name, ()):
+            listener(name, fields)

@@ -1,0 +1,1 @@
+"""PHP worker processes: starting, lending, watching and ending them."""

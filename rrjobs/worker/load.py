@@ -1,0 +1,76 @@
+"""What a worker carries: the interface between a worker's session and the delivery that travels on it."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+
+class FaultKind(StrEnum):
+    """Why a load ended without one proper answer."""
+
+    ERROR = "error"  # the program answered with an error frame; the worker is fine
+    CRASHED = "crashed"  # the process ended while it had the load
+    TIMED_OUT = "timed_out"  # exec_ttl ran out; the process was killed
+    MALFORMED = "malformed"  # bytes that are no frame, or a frame that is no answer
+    DOUBLED = "doubled"  # a second answer to one load
+    UNANSWERED = "unanswered"  # the program asked for more work without answering
+    CUT_OFF = "cut_off"  # the grace period ended before the answer
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One failed execution. `message` is for people; the other fields are facts, None where they do not apply.
+
+    `output` is the tail (64 KiB at most) of what the process printed.
+    """
+
+    kind: FaultKind
+    message: str
+    pid: int = 0
+    exit_code: int | None = None
+    signal: int | None = None
+    output: str = ""
+
+    @property
+    def is_crash(self) -> bool:
+        """Whether it counts as a crash of the delivery (P4, P12); an error frame is an attempt, not a crash."""
+        return self.kind not in (FaultKind.ERROR, FaultKind.CUT_OFF)
+
+
+class Load(Protocol):
+    """One message on its way through a worker.
+
+    Calls come in this order: `encode`, then any number of `answer`, then exactly one of `finished`, `failed`,
+    `returned`. After `returned` the load may be encoded again for another worker; the others are final.
+    All are called on the event loop and must neither block nor raise.
+    """
+
+    @property
+    def ident(self) -> str:
+        """The id that log lines and crash reports carry."""
+        ...
+
+    @property
+    def kind(self) -> str:
+        """What sort of work this is (a job name, a route): executions of one kind are expected to take alike."""
+        ...
+
+    def encode(self) -> bytes:
+        """The whole request frame. Raises ValueError when this load cannot be put into a frame."""
+        ...
+
+    def answer(self, flags: int, stream: int, context: bytes, body: bytes) -> bool:
+        """Take one data frame; more follow while `stream` has the STREAM bit. False: stop the stream, nobody listens."""
+        ...
+
+    def finished(self) -> None:
+        """The answer was whole and nothing else came before the fence."""
+        ...
+
+    def failed(self, fault: Fault) -> None:
+        """This execution failed; what was answered before must not be taken for an outcome."""
+        ...
+
+    def returned(self) -> None:
+        """The worker is gone or refused, and never started this load: it counts as never lent."""
+        ...
