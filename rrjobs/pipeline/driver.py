@@ -10,7 +10,7 @@ from rrjobs.pipeline.job import Job
 
 @dataclass(frozen=True, slots=True)
 class SourceState:
-    """A driver's counts: `active` ready or in flight, `delayed` waiting for their time, `reserved` held by the broker."""
+    """A driver's counts: `active` ready or in flight, `delayed` waiting for time, `reserved` held by the broker."""
 
     driver: str
     queue: str

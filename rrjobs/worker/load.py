@@ -60,7 +60,7 @@ class Load(Protocol):
         ...
 
     def answer(self, flags: int, stream: int, context: bytes, body: bytes) -> bool:
-        """Take one data frame; more follow while `stream` has the STREAM bit. False: stop the stream, nobody listens."""
+        """Take one data frame; more follow while `stream` has the STREAM bit. False: nobody listens, stop."""
         ...
 
     def finished(self) -> None:
