@@ -1,0 +1,1 @@
+"""The configuration: read, expanded, overridden, checked and explained."""

@@ -1,0 +1,1 @@
+"""HTTP as a driver: requests become deliveries, answers become responses."""

@@ -1,0 +1,1 @@
+"""What stands beside the road of a message: status, metrics, stores."""

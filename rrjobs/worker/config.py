@@ -1,0 +1,169 @@
+"""The `server` section and the `pool` sections: how PHP workers are started, lent and replaced."""
+
+import os
+from collections.abc import Mapping
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
+
+from rrjobs.runtime.section import Section, setting
+from rrjobs.runtime.values import (
+    Duration,
+    DurationOrDefault,
+    Environment,
+    Flag,
+    Int,
+    parse_integer,
+    shown,
+)
+from rrjobs.worker.command import split_command
+from rrjobs.worker.relay_address import check_relay
+
+MAX_WORKERS = 500
+MAX_PREFETCH = 64
+
+
+def cores() -> int:
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0))
+
+
+def _workers(value: object) -> int:
+    number = parse_integer(value)
+    if number > MAX_WORKERS:
+        raise ValueError(f"number of workers can't be more than {MAX_WORKERS}, got {number}")
+    if number < 0:
+        raise ValueError(f"must be 0 (one worker per core) to {MAX_WORKERS}, got {number}")
+    return number
+
+
+def _prefetch(value: object) -> int | str:
+    if isinstance(value, str) and value.strip().lower() == "auto":
+        return "auto"
+    try:
+        number = parse_integer(value)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= MAX_PREFETCH:
+        raise ValueError(f"must be auto or a whole number from 1 to {MAX_PREFETCH}, got {shown(value)}")
+    return number
+
+
+Command = Annotated[
+    tuple[str, ...],
+    PlainValidator(split_command),
+    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+]
+_PREFETCH_SCHEMA = {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MAX_PREFETCH}]}
+Prefetch = Annotated[int | Literal["auto"], PlainValidator(_prefetch), WithJsonSchema(_PREFETCH_SCHEMA)]
+_WORKERS_SCHEMA = {"type": "integer", "minimum": 0, "maximum": MAX_WORKERS}
+Workers = Annotated[
+    int,
+    AfterValidator(lambda number: number or cores()),
+    BeforeValidator(_workers, json_schema_input_type=int),
+    WithJsonSchema(_WORKERS_SCHEMA),
+]
+
+
+class SupervisorConfig(Section):
+    """Limits on a worker's age, idleness, execution time and memory; each is off at 0."""
+
+    watch_tick_s: DurationOrDefault = setting(5.0, "How often the limits are checked.", unit="duration")
+    ttl_s: Duration = setting(0.0, "Age at which a worker is replaced after its current delivery.", unit="duration")
+    idle_ttl_s: Duration = setting(
+        0.0, "How long a worker that was used at least once may sit idle before it is replaced.", unit="duration"
+    )
+    exec_ttl_s: Duration = setting(
+        0.0,
+        "Longest execution of one delivery (one frame of a stream); then the worker is killed.",
+        unit="duration",
+        differs="counts from the moment the worker starts the delivery, not from the write",
+    )
+    max_worker_memory_mib: Int = setting(
+        0, "Resident memory at which a worker is replaced after its current delivery.", unit="MiB", ge=0
+    )
+
+
+class PoolConfig(Section):
+    """A pool of PHP worker processes."""
+
+    not_yet: ClassVar[Mapping[str, str]] = {
+        "dynamic_allocator": "the number of workers is fixed",
+        "autoscale": "the number of workers is fixed",
+        "reserve": "",
+        "max_workers": "",
+    }
+
+    debug: Flag = setting(False, "A fresh worker for every delivery; code changes show at once. For development.")
+    command: Command = setting((), "Worker command of this pool; without it `server.command`.")
+    num_workers: Workers = setting(
+        0, "Number of workers; 0 means one per core.", unit="processes", validate_default=True
+    )
+    max_jobs: Int = setting(
+        0,
+        "Deliveries after which a worker is replaced, raised by up to 14 % at random; 0 is no limit.",
+        unit="deliveries",
+        ge=0,
+    )
+    max_queue_size: Int = setting(
+        0,
+        "Deliveries running or waiting for this pool above which new requests are refused; 0 is no limit.",
+        unit="deliveries",
+        ge=0,
+    )
+    allocate_timeout_s: DurationOrDefault = setting(
+        60.0, "Longest start of a worker, and longest wait for a free one.", unit="duration"
+    )
+    reset_timeout_s: DurationOrDefault = setting(
+        60.0, "How long a reset waits for a busy worker before stopping it.", unit="duration"
+    )
+    stream_timeout_s: DurationOrDefault = setting(
+        60.0, "How long a stream nobody listens to may go on before its worker is killed.", unit="duration"
+    )
+    destroy_timeout_s: DurationOrDefault = setting(
+        60.0,
+        "How long removing a worker waits for its current delivery.",
+        unit="duration",
+        differs="the end of the server is bounded by `endure.grace_period`, as there",
+    )
+    prefetch: Prefetch | None = setting(
+        None,
+        "Deliveries written to a worker ahead of its answers: a number, or auto, which measures. "
+        "Default: auto for jobs, 1 for http and any.",
+        unit="deliveries",
+        differs="RoadRunner has no prefetch",
+    )
+    supervisor: SupervisorConfig = setting(SupervisorConfig, "Limits on each worker.")
+
+
+class OnInitConfig(Section):
+    """A command that is run to its end before any pool starts."""
+
+    command: Command = setting(..., "The command.", min_length=1)
+    exec_timeout_s: DurationOrDefault = setting(60.0, "After this it is killed.", unit="duration")
+    exit_on_error: Flag = setting(False, "Whether its failure stops the server (exit 1) or is only logged.")
+    user: str = setting("", "Name of the user it runs as; needs root.")
+    env: Environment = setting(dict, "Its environment variables, beside the server's own.")
+
+
+class ServerConfig(Section):
+    """What all pools have in common."""
+
+    tolerated: ClassVar[Mapping[str, str]] = {
+        "relay_timeout": "no effect in RoadRunner since 2024.1; `pool.allocate_timeout` bounds the start of a worker",
+        "after_init": "existed in RoadRunner for some months of 2023 only; use `on_init`",
+        "group": "never applied by RoadRunner either; `user` sets the user's primary group",
+    }
+
+    command: Command = setting((), "Worker command; a text is split at white space, without a shell or quotes.")
+    user: str = setting("", "Name of the user workers run as; needs root.")
+    env: Environment = setting(
+        dict, "Environment variables of the workers; names are upper-cased, `$NAME` in values is expanded."
+    )
+    relay: Annotated[str | None, PlainValidator(check_relay), WithJsonSchema({"type": "string"})] = setting(
+        None,
+        "How frames travel: private (inherited descriptors nobody else writes to), pipes (stdin and stdout), "
+        "tcp://host:port or unix://path.",
+        differs="the default there is pipes",
+    )
+    on_init: OnInitConfig | None = setting(None, "A command to run before the pools start.")
