@@ -39,6 +39,7 @@ EVENTS: dict[str, EventKind] = {
     "http.refused": EventKind("http", logging.WARNING),
     "http.warning": EventKind("http", logging.WARNING),
     "rpc.refused": EventKind("rpc", logging.WARNING),
+    "rpc.failed": EventKind("rpc", logging.ERROR),
     "app.message": EventKind("app", logging.INFO),
     "server.started": EventKind("rrjobs", logging.INFO),
     "server.draining": EventKind("rrjobs", logging.INFO),

@@ -1,0 +1,1 @@
+"""The methods by service; each file owns the interface of what it calls."""
