@@ -4,7 +4,7 @@ Source of the rules: spec/jobs-and-rpc.md 3.3.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import orjson
@@ -39,7 +39,7 @@ class Outcome:
     counter: Counter
     redeliver: bool = False
     delay_s: float = 0.0
-    headers: Headers = NO_HEADERS
+    headers: Headers = field(default_factory=lambda: NO_HEADERS)
     reason: str = ""
 
 

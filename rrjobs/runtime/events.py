@@ -34,6 +34,7 @@ EVENTS: dict[str, EventKind] = {
     "pipeline.paused": EventKind("jobs", logging.INFO),
     "pipeline.resumed": EventKind("jobs", logging.INFO),
     "pipeline.destroyed": EventKind("jobs", logging.INFO),
+    "pipeline.failed": EventKind("jobs", logging.ERROR),
     "http.request": EventKind("http", logging.INFO),
     "http.failed": EventKind("http", logging.ERROR),
     "http.refused": EventKind("http", logging.WARNING),

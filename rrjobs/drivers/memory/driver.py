@@ -1,0 +1,156 @@
+"""The memory driver: a queue in this process (spec/jobs-and-rpc.md 4.1).
+
+A job waits in the delayed heap, then in the store, and moves into the shared queue while fewer than `prefetch` jobs of
+this pipeline are there or in a worker. `auto_ack` changes nothing here: an answer never sends a job back unasked.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from rrjobs.drivers.declared import positive
+from rrjobs.drivers.memory.config import MemoryConfig
+from rrjobs.drivers.memory.delayed import Delayed, Timers
+from rrjobs.drivers.memory.store import Store
+from rrjobs.errors import AlreadyInState, PushRefused
+from rrjobs.pipeline.delivery import JobDelivery
+from rrjobs.pipeline.driver import Sink, SourceState
+from rrjobs.pipeline.job import Job
+from rrjobs.pipeline.outcome import Action, Outcome
+from rrjobs.runtime.events import Events
+
+BURST = 500
+"""Jobs moved into the shared queue in one turn of the event loop: a resume must not hold up everything else."""
+
+
+class MemoryDriver:
+    """One pipeline in memory. Made paused."""
+
+    name = "memory"
+
+    def __init__(self, pipeline: str, config: MemoryConfig, events: Events, timers: Timers | None = None) -> None:
+        self._pipeline = pipeline
+        self._prefetch = config.prefetch
+        self._timers = timers or cast(Timers, asyncio.get_running_loop())
+        self._store = Store()
+        self._delayed = Delayed(self._came_due, self._timers)
+        self._sink: Sink | None = None
+        self._in_flight = 0
+        self._paused = True
+        self._moving = False
+        self._awaits_room = False
+        self._closed = asyncio.Event()
+
+    @staticmethod
+    def declared(spec: Mapping[str, str]) -> MemoryConfig:
+        """The configuration that a declaration at run time means."""
+        return MemoryConfig(prefetch=positive(spec, "prefetch", MemoryConfig().prefetch))
+
+    async def run(self, sink: Sink) -> None:
+        """Hand over jobs until `close`."""
+        self._sink = sink
+        self._move()
+        await self._closed.wait()
+
+    async def push(self, jobs: Sequence[Job]) -> None:
+        """Keep them; never waits. Raises PushRefused once closed."""
+        if self._closed.is_set():
+            raise PushRefused(f"the pipeline {self._pipeline} is closed")
+        for job in jobs:
+            if job.delay_s > 0:
+                self._delayed.add(job)
+            else:
+                self._store.push(job)
+        self._move()
+
+    async def pause(self) -> None:
+        """What is in the shared queue already still runs, as with RoadRunner."""
+        if self._paused:
+            raise AlreadyInState("no active listeners, nothing to pause")
+        self._paused = True
+
+    async def resume(self) -> None:
+        """Hand over again."""
+        if not self._paused:
+            raise AlreadyInState("memory listener is already in the active state")
+        self._paused = False
+        self._move()
+
+    async def state(self) -> SourceState:
+        """`active` is everything that is due: waiting, in the shared queue, in a worker."""
+        return SourceState(
+            driver=self.name,
+            queue=self._pipeline,
+            ready=not self._paused,
+            active=len(self._store) + self._in_flight,
+            delayed=len(self._delayed),
+        )
+
+    async def close(self) -> None:
+        """Drop everything that is not in a worker."""
+        if self._closed.is_set():
+            return
+        self._closed.set()
+        self._paused = True
+        if self._sink is not None:
+            self._in_flight -= len(self._sink.remove(self._pipeline))
+        self._store.clear()
+        self._delayed.clear()
+
+    def settle(self, delivery: JobDelivery, outcome: Outcome) -> None:
+        """Forget the job, or keep the copy that the outcome asks for."""
+        self._in_flight -= 1
+        again = None if outcome.action is Action.ACK else copy_for(outcome, delivery.job)
+        if again is not None and not self._closed.is_set():
+            if again.delay_s > 0:
+                self._delayed.add(again)
+            else:
+                self._store.push(again)
+        if self._store:
+            self._move()
+
+    def take_back(self, delivery: JobDelivery, reason: str) -> None:
+        """Back to the front of its equals."""
+        self._in_flight -= 1
+        if not self._closed.is_set():
+            self._store.give_back(delivery.job)
+
+    def _came_due(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            self._store.push(job)
+        self._move()
+
+    def _move(self) -> None:
+        """Move jobs on while there is room for them here and in the shared queue."""
+        if self._paused or self._moving or self._awaits_room or self._sink is None:
+            return
+        self._moving = True
+        try:
+            self._move_burst(self._sink)
+        finally:
+            self._moving = False
+
+    def _move_burst(self, sink: Sink) -> None:
+        store = self._store
+        for _ in range(min(BURST, self._prefetch - self._in_flight, len(store))):
+            job = store.pop()
+            self._in_flight += 1
+            if not sink.offer(JobDelivery(job, self)):
+                self._in_flight -= 1
+                store.give_back(job)
+                self._awaits_room = True
+                sink.when_room(self._room)
+                return
+        if store and self._in_flight < self._prefetch:
+            self._timers.call_soon(self._move)
+
+    def _room(self) -> None:
+        self._awaits_room = False
+        self._move()
+
+
+def copy_for(outcome: Outcome, job: Job) -> Job | None:
+    """The job that is to run again after this outcome, or None: all that decides over a second run of a memory job."""
+    if outcome.action is Action.REQUEUE or (outcome.action is Action.REJECT and outcome.redeliver):
+        return job.again(outcome.delay_s, outcome.headers)
+    return None

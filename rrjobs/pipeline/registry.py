@@ -1,0 +1,209 @@
+"""Which pipelines exist, and the way into them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from typing import Protocol
+
+from rrjobs.errors import ConfigError, DriverError, PipelineExists, PipelineNotFound, PushRefused, RRJobsError
+from rrjobs.pipeline.config import DEFAULT_PRIORITY, JobsConfig, PipelineConfig
+from rrjobs.pipeline.driver import Queue, Sink
+from rrjobs.pipeline.job import Job
+from rrjobs.pipeline.lanes import LanedSink, Sinks
+from rrjobs.pipeline.route import PushListener, Route
+from rrjobs.pipeline.state import PipelineState
+from rrjobs.runtime.events import Events
+from rrjobs.runtime.section import Section
+
+
+class Drivers(Protocol):
+    """How drivers are made, all of them paused; raises DriverError for a driver that does not exist."""
+
+    def configured(self, driver: str, pipeline: str, config: Section, events: Events) -> Queue:
+        """From the driver's section of the configuration file."""
+        ...
+
+    def declared(self, driver: str, pipeline: str, spec: Mapping[str, str], events: Events) -> Queue:
+        """From the texts of a declaration at run time."""
+        ...
+
+
+class Registry:
+    """Pipelines by name. Started once by `start`, ended by `close`; every other call is for the time in between."""
+
+    def __init__(
+        self, sinks: Sinks, events: Events, config: JobsConfig, drivers: Drivers, on_push: PushListener | None = None
+    ) -> None:
+        self._sinks = sinks
+        self._events = events
+        self._config = config
+        self._drivers = drivers
+        self._on_push = on_push
+        self._consume = frozenset(config.consume)
+        self._routes: dict[str, Route] = {}
+        self._opening: set[str] = set()
+
+    async def start(self) -> None:
+        """Open the configured pipelines; when one cannot be opened none is left open and ConfigError tells all."""
+        failed = await self._each(self._config.pipelines, self._open_configured)
+        if failed:
+            await self.close()
+            raise ConfigError([f"jobs.pipelines.{name}: {err}" for name, err in failed.items()])
+
+    async def close(self) -> None:
+        """Close every driver; what fails is reported and does not keep the others from closing."""
+        routes, self._routes = self._routes, {}
+        failed = await self._each(routes, lambda name: routes[name].close())
+        for name, err in failed.items():
+            self._events.emit("pipeline.failed", pipeline=name, error=str(err))
+
+    async def hold(self) -> None:
+        """Fetch nothing new in any pipeline: the first step of a drain."""
+        failed = await self._each(self._routes, lambda name: self._routes[name].hold())
+        for name, err in failed.items():
+            self._events.emit("pipeline.failed", pipeline=name, error=str(err))
+
+    def names(self) -> list[str]:
+        """Every pipeline that takes pushes."""
+        return list(self._routes)
+
+    async def stat(self) -> list[PipelineState]:
+        """The state of every pipeline; a driver in trouble is one entry with an error."""
+        states: dict[str, PipelineState] = {}
+
+        async def ask(name: str) -> None:
+            states[name] = await routes[name].state()
+
+        routes = dict(self._routes)
+        await self._each(routes, ask)
+        return [states[name] for name in routes]
+
+    async def declare(self, spec: Mapping[str, str]) -> None:
+        """Open a pipeline from texts, paused unless it is in `consume`.
+
+        Raises PipelineExists, or DriverError for a driver that is unknown or cannot be opened.
+        """
+        name = spec.get("name") or spec.get("queue") or ""
+        driver = spec.get("driver") or ""
+        if not driver:
+            raise DriverError(f"no associated driver with the pipeline, pipeline name: {name}")
+        if not name:
+            raise DriverError(f"the pipeline has no name, driver: {driver}")
+        if name in self._routes or name in self._opening:
+            raise PipelineExists(f"pipeline already exists, name: {name}, driver: {driver}")
+        made = self._drivers.declared(driver, name, spec, self._events)
+        await self._open(name, _priority(spec), made, self._sink(spec.get("pool") or None))
+
+    async def destroy(self, names: Sequence[str]) -> list[str]:
+        """Close pipelines and forget them; all are tried, then the first failure is raised."""
+        failed = await self._each(dict.fromkeys(names), self._destroy)
+        for err in failed.values():
+            raise err
+        return list(dict.fromkeys(names))
+
+    async def pause(self, names: Sequence[str]) -> None:
+        """Pause one after another, up to the first failure: PipelineNotFound, AlreadyInState, DriverError."""
+        for name in names:
+            await self._route(name).pause()
+
+    async def resume(self, names: Sequence[str]) -> None:
+        """Resume one after another, up to the first failure: PipelineNotFound, AlreadyInState, DriverError."""
+        for name in names:
+            await self._route(name).resume()
+
+    async def push(self, jobs: Sequence[Job]) -> None:
+        """Push in order, neighbours of one pipeline together; returns once the drivers have them all.
+
+        Raises PipelineNotFound when nothing was taken, else PushRefused with the number of jobs that were.
+        """
+        accepted = 0
+        for group in _neighbours(jobs):
+            try:
+                await self._route(group[0].pipeline).push(group, len(jobs) > 1)
+            except PushRefused as err:
+                err.accepted += accepted
+                raise
+            except (PipelineNotFound, DriverError) as err:
+                if not accepted:
+                    raise
+                raise PushRefused(str(err), accepted=accepted) from err
+            accepted += len(group)
+
+    def _route(self, name: str) -> Route:
+        route = self._routes.get(name)
+        if route is None:
+            raise PipelineNotFound(name)
+        return route
+
+    async def _open_configured(self, name: str) -> None:
+        config: PipelineConfig = self._config.pipelines[name]
+        made = self._drivers.configured(config.driver, name, config.config, self._events)
+        await self._open(name, config.priority, made, self._sink(config.pool))
+
+    async def _open(self, name: str, priority: int, driver: Queue, sink: Sink) -> None:
+        """Run a driver; it takes pushes only once it consumes, where it should."""
+        route = Route(name, priority, driver, sink, self._events, self._config.timeout_s, self._on_push)
+        self._opening.add(name)
+        try:
+            route.open()
+            if name in self._consume:
+                await route.resume()
+        except BaseException:
+            await route.close()
+            raise
+        finally:
+            self._opening.discard(name)
+        self._routes[name] = route
+        self._events.emit("pipeline.declared", pipeline=name, driver=driver.name)
+
+    async def _destroy(self, name: str) -> None:
+        route = self._routes.pop(name, None)
+        if route is None:
+            raise PipelineNotFound(name)
+        await route.close()
+        self._events.emit("pipeline.destroyed", pipeline=name)
+
+    def _sink(self, pool: str | None) -> Sink:
+        """The sink of a named pool, or the default one; with several pools, each job may name its own."""
+        if not self._config.pools and pool is None:
+            return self._sinks(None)
+        try:
+            return LanedSink(None if pool is None else self._sinks(pool), self._sinks)
+        except KeyError:
+            raise DriverError(f"there is no pool {pool!r} in jobs.pools") from None
+
+    async def _each(
+        self, names: Mapping[str, object], action: Callable[[str], Awaitable[None]]
+    ) -> dict[str, RRJobsError]:
+        """Do it for all names, `parallelism` at once; what failed, by name."""
+        failed: dict[str, RRJobsError] = {}
+        gate = asyncio.Semaphore(self._config.options.parallelism)
+
+        async def one(name: str) -> None:
+            async with gate:
+                try:
+                    await action(name)
+                except RRJobsError as err:
+                    failed[name] = err
+
+        async with asyncio.TaskGroup() as group:
+            for name in names:
+                group.create_task(one(name))
+        return failed
+
+
+def _priority(spec: Mapping[str, str]) -> int:
+    try:
+        return int(spec.get("priority", ""))
+    except ValueError:
+        return DEFAULT_PRIORITY
+
+
+def _neighbours(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:
+    """The batch cut where the pipeline changes; in most batches it never does."""
+    first = 0
+    for index, job in enumerate(jobs):
+        if job.pipeline != jobs[first].pipeline:
+            yield jobs[first:index]
+            first = index
+    if jobs:
+        yield jobs if not first else jobs[first:]
