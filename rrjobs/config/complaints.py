@@ -1,0 +1,108 @@
+"""What pydantic found, in the words of somebody who edits a configuration file."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from rrjobs.config.masking import mask_text
+from rrjobs.config.nodes import Node, Path, dotted, nearest
+from rrjobs.config.problems import Findings, closest, did_you_mean
+from rrjobs.config.shape import DRIVERS, is_driver_config, keys, named_sections_of, section_of
+from rrjobs.runtime.section import Section
+from rrjobs.runtime.values import shown
+
+_WHAT = {
+    "string_type": "must be a text",
+    "model_type": "must be a section: keys with values below it",
+    "mapping_type": "must be a map of names",
+    "dict_type": "must be a map of names",
+    "float_parsing": "must be a number",
+    "float_type": "must be a number",
+    "tuple_type": "must be a list",
+}
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "less_than_equal": ("at most", "le"),
+}
+
+
+def complain(error: ValidationError, model: type[Section], root: Node, findings: Findings) -> None:
+    """Note every error of a validation at the place of its key or value."""
+    for detail in error.errors(include_url=False):
+        path = _written_path(detail["loc"], model, root)
+        node, exact = nearest(root, path)
+        text = _text(detail, path, model, root)
+        kind = detail["type"]
+        origin = node.named_at if kind in ("extra_forbidden", "missing") or not exact else node.origin
+        if exact and node.origin.variables and kind != "extra_forbidden":
+            text += f" (the value of {', '.join(node.origin.variables)})"
+        findings.error(origin, path, mask_text(dotted(path), text, detail["input"]))
+
+
+def _written_path(path: Path, model: type[Section], root: Node) -> Path:
+    """The path itself, or where else its field may be written if it is written there."""
+    if not path or nearest(root, path)[1]:
+        return path
+    owner = model_at(path[:-1], model, root)
+    other = owner.fallbacks.get(str(path[-1])) if owner else None
+    moved = (*path[:-1], *other.split(".")) if other else path
+    return moved if nearest(root, moved)[1] else path
+
+
+def _text(detail: ErrorDetails, path: Path, model: type[Section], root: Node) -> str:
+    kind, given = detail["type"], detail["input"]
+    context: Mapping[str, Any] = detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown(str(path[-1]), model_at(path[:-1], model, root))
+    if kind == "missing":
+        return "is required"
+    if kind == "value_error":
+        return detail["msg"].removeprefix("Value error, ")
+    if kind == "literal_error":
+        return f"must be {context['expected']}, got {shown(given)}{_meant(given, context)}"
+    if kind in _BOUNDS:
+        word, bound = _BOUNDS[kind]
+        return f"must be {word} {context[bound]}, got {shown(given)}"
+    if kind in ("too_short", "string_too_short"):
+        return "should not be empty"
+    if kind in _WHAT:
+        return f"{_WHAT[kind]}, got {shown(given)}"
+    return f"{detail['msg'][0].lower()}{detail['msg'][1:]}, got {shown(given)}"
+
+
+def _meant(given: object, context: Mapping[str, Any]) -> str:
+    known = [word.strip("' ") for word in context["expected"].replace(" or ", ",").split(",")]
+    close = closest(given, known) if isinstance(given, str) else None
+    return f", did you mean {close!r}?" if close else ""
+
+
+def _unknown(key: str, model: type[Section] | None) -> str:
+    """An unknown key: a misspelt one, or one that belongs a level deeper."""
+    if model is None:
+        return "unknown key"
+    known = {name: field for _, name, field in keys(model)}
+    for name, field in known.items():
+        below = section_of(field)
+        if below is not None and key in {inner for _, inner, _ in keys(below)}:
+            return f"unknown key here, it belongs into `{name}`"
+    return f"unknown key, {did_you_mean(key, known)}"
+
+
+def model_at(path: Sequence[str | int], model: type[Section], root: Node) -> type[Section] | None:
+    """The model of the section at a path."""
+    current: type[Section] | None = model
+    position = 0
+    while current is not None and position < len(path):
+        field = next((field for _, key, field in keys(current) if key == path[position]), None)
+        position += 1
+        if field is None:
+            return None
+        named = named_sections_of(field)
+        position += named is not None
+        current = named or section_of(field)
+        if is_driver_config(current):
+            pipeline, _ = nearest(root, tuple(path[: position - 1]))
+            current = DRIVERS.get(pipeline.text("driver"))
+    return current

@@ -1,0 +1,28 @@
+"""Which model the `config` of a pipeline has, by the name of its driver."""
+
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+
+from rrjobs.runtime.section import Section
+
+MODELS: dict[str, str] = {
+    "memory": "rrjobs.drivers.memory.config:MemoryConfig",
+}
+
+NOT_YET = ("amqp", "kafka", "sqs", "nats", "beanstalk", "boltdb", "google_pub_sub", "temporal")
+"""Drivers RoadRunner or our design has, and this version has not."""
+
+
+class DriverModels(Mapping[str, type[Section]]):
+    """The models by driver, each imported when it is first asked for."""
+
+    def __getitem__(self, name: str) -> type[Section]:
+        module, _, attribute = MODELS[name].partition(":")
+        model: type[Section] = getattr(import_module(module), attribute)
+        return model
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MODELS)
+
+    def __len__(self) -> int:
+        return len(MODELS)

@@ -1,0 +1,71 @@
+"""Findings in a configuration: where, which key, what is wrong, what would be right."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from rrjobs.config.nodes import Node, Origin, Path, dotted, nearest
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One finding; as text it is `file:line:column: key.path: what is wrong, what would be right`."""
+
+    origin: Origin
+    key: str
+    text: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (self.origin.place, self.key, self.text) if part)
+
+
+@dataclass(slots=True)
+class Findings:
+    """All that was found so far: errors, which refuse the configuration, and warnings."""
+
+    errors: list[Problem] = field(default_factory=list)
+    warnings: list[Problem] = field(default_factory=list)
+
+    def error(self, origin: Origin, path: Path, text: str) -> None:
+        """Note an error once."""
+        _add(self.errors, Problem(origin, dotted(path), text))
+
+    def warn(self, origin: Origin, path: Path, text: str) -> None:
+        """Note a warning once."""
+        _add(self.warnings, Problem(origin, dotted(path), text))
+
+    def error_at(self, root: Node, path: Path, text: str) -> None:
+        """Note an error at the key of a path, or at the nearest one above it that is written."""
+        self.error(nearest(root, path)[0].named_at, path, text)
+
+    def warn_at(self, root: Node, path: Path, text: str) -> None:
+        """Note a warning at the key of a path, or at the nearest one above it that is written."""
+        self.warn(nearest(root, path)[0].named_at, path, text)
+
+
+def _add(problems: list[Problem], problem: Problem) -> None:
+    if problem not in problems:
+        problems.append(problem)
+
+
+def in_order(problems: Iterable[Problem]) -> list[Problem]:
+    """As a reader goes through the files: by file in the order they were read, then by line."""
+    listed = list(problems)
+    files = {name: number for number, name in reversed(list(enumerate(one.origin.file for one in listed)))}
+    return sorted(listed, key=lambda one: (files[one.origin.file], one.origin.line, one.origin.column))
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """The known name somebody may have meant."""
+    from difflib import get_close_matches  # imported here: only wrong configurations need it
+
+    found = get_close_matches(name.lower(), list(known), n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A question for error messages: the closest known name, or else a list of all of them."""
+    names = sorted(known)
+    close = closest(name, names)
+    if close is not None:
+        return f"did you mean `{close}`?"
+    return f"known here: {', '.join(names)}" if names else "no key is known here"

@@ -1,0 +1,95 @@
+"""The whole configuration as one model, and the sections that belong to no room."""
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from rrjobs.drivers.http.config import HttpConfig
+from rrjobs.pipeline.config import JobsConfig
+from rrjobs.rpc.config import RpcConfig
+from rrjobs.runtime.log_config import LogConfig
+from rrjobs.runtime.section import Section, setting
+from rrjobs.runtime.values import DurationOrDefault, Names
+from rrjobs.services.metrics_config import MetricsConfig
+from rrjobs.services.status_config import StatusConfig
+from rrjobs.worker.config import PoolConfig, ServerConfig
+
+VERSION = "3"
+
+
+class AnyConfig(Section):
+    """One pool whose workers take requests and jobs alike, in place of a pool for each."""
+
+    pool: PoolConfig = setting(PoolConfig, "The workers; RR_MODE is any.")
+
+
+class EndureConfig(Section):
+    """How the server ends."""
+
+    tolerated: ClassVar[Mapping[str, str]] = {
+        "log_level": "the server's own messages follow `logs`",
+        "watchdog_sec": "no watchdog signals are sent to systemd",
+        "print_graph": "there is no graph of plugins",
+    }
+
+    grace_period_s: DurationOrDefault = setting(
+        30.0,
+        "How long running deliveries may take after the first stop signal.",
+        unit="duration",
+        differs="can be overridden, expanded and included like every other key",
+    )
+
+
+class Root(Section):
+    """The configuration file."""
+
+    tolerated: ClassVar[Mapping[str, str]] = {
+        "reload": "removed in RoadRunner 3; `pool.debug: true` reloads code for every delivery",
+    }
+    not_yet: ClassVar[Mapping[str, str]] = {
+        "amqp": "jobs are kept in memory",
+        "kafka": "jobs are kept in memory",
+        "sqs": "jobs are kept in memory",
+        "nats": "jobs are kept in memory",
+        "beanstalk": "jobs are kept in memory",
+        "boltdb": "jobs are kept in memory",
+        "google_pub_sub": "jobs are kept in memory",
+        "redis": "there is no key-value store",
+        "memcached": "there is no key-value store",
+        "kv": "there is no key-value store",
+        "lock": "there are no locks",
+        "temporal": "there are no workflows",
+        "grpc": "HTTP/1.1 and jobs are served",
+        "tcp": "HTTP/1.1 and jobs are served",
+        "centrifuge": "HTTP/1.1 and jobs are served",
+        "fileserver": "serve files from a proxy",
+        "service": "start other programs from systemd or a container's init",
+        "otel": "there is no tracing",
+        "app-logger": "`app.*` calls need no section; their level is `logs.channels.app.level`",
+        "app": "`app.*` calls need no section; their level is `logs.channels.app.level`",
+        "state_dir": "jobs in memory do not survive the process",
+        "dashboard": "",
+    }
+
+    version: str = setting(..., 'Version of the format, as a text: "3".')
+    include: Names = setting(
+        (), "Files whose sections replace the ones here, and those of `-o`; relative to the working directory."
+    )
+    envfile: str = setting(
+        "", "A file of NAME=value lines for variables that are not set; relative to this file.", differs="as in v6"
+    )
+    server: ServerConfig | None = setting(None, "Workers in general.")
+    http: HttpConfig | None = setting(None, "Requests.")
+    jobs: JobsConfig | None = setting(None, "Jobs.")
+    any_mode: AnyConfig | None = setting(
+        None,
+        "One pool for requests and jobs; beside it `http.pool`, `jobs.pool` and `jobs.pools` are errors.",
+        alias="any",
+        differs="RoadRunner has nothing like it",
+    )
+    rpc: RpcConfig | None = setting(
+        None, "Calls from PHP and from the command line; without the section there are none."
+    )
+    status: StatusConfig | None = setting(None, "Health and readiness.")
+    metrics: MetricsConfig | None = setting(None, "Prometheus metrics.")
+    logs: LogConfig = setting(LogConfig, "Logs.")
+    endure: EndureConfig = setting(EndureConfig, "The end of the server.")
