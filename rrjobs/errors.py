@@ -82,5 +82,9 @@ class RpcError(RRJobsError):
     """An RPC call that was answered with an error; the text is part of the contract with PHP."""
 
 
+class ServerUnreachable(RpcError):
+    """No server answers at the RPC address."""
+
+
 class AddressError(RRJobsError):
     """An address that cannot be parsed, or that cannot be listened on."""
