@@ -34,7 +34,6 @@ class EndureConfig(Section):
     grace_period_s: DurationOrDefault = setting(
         30.0,
         "How long running deliveries may take after the first stop signal.",
-        unit="duration",
         differs="can be overridden, expanded and included like every other key",
     )
 

@@ -8,7 +8,7 @@ from pydantic.fields import FieldInfo
 from rrjobs.config.drivers import DriverModels
 from rrjobs.config.nodes import Node
 from rrjobs.runtime.section import Section, key_of
-from rrjobs.runtime.values import DurationMark
+from rrjobs.runtime.values import Kind
 
 DRIVERS = DriverModels()
 
@@ -35,9 +35,10 @@ def named_sections_of(field: FieldInfo) -> type[Section] | None:
     return held if isinstance(held, type) and issubclass(held, Section) else None
 
 
-def is_duration(field: FieldInfo) -> bool:
-    """Whether bare numbers for it are nanoseconds."""
-    return DurationMark in field.metadata
+def kind_of(field: FieldInfo) -> Kind | None:
+    """What the field's type says it is, optional or not."""
+    inner = [mark for option in get_args(field.annotation) for mark in getattr(option, "__metadata__", ())]
+    return next((mark for mark in (*field.metadata, *inner) if isinstance(mark, Kind)), None)
 
 
 def is_driver_config(model: type[Section] | None) -> bool:

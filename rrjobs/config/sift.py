@@ -7,12 +7,13 @@ from rrjobs.config.shape import (
     DRIVERS,
     driver_model,
     is_driver_config,
-    is_duration,
     keys,
+    kind_of,
     named_sections_of,
     section_of,
 )
 from rrjobs.runtime.section import Section
+from rrjobs.runtime.values import DURATION
 
 _SMALLEST_LIKELY_NS = 1_000_000
 
@@ -36,7 +37,7 @@ def sift(model: type[Section], node: Node, path: Path, findings: Findings) -> ob
             data[key] = _sift_section(section, held, node, at, findings)
         else:
             data[key] = plain(held)
-            if is_duration(field):
+            if kind_of(field) == DURATION:
                 _warn_of_nanoseconds(held, at, findings)
     if "driver" in fields:
         _check_driver(node, data, path, findings)

@@ -75,9 +75,7 @@ class JobsConfig(Section):
         "num_pollers": "no effect in RoadRunner since 2024.2; each worker takes what it can carry",
     }
 
-    timeout_s: SecondsOrDefault = setting(
-        60.0, "Longest operation of a driver: push, pause, resume, statistics, stop.", unit="seconds"
-    )
+    timeout_s: SecondsOrDefault = setting(60.0, "Longest operation of a driver: push, pause, resume, statistics, stop.")
     pipeline_size: Int = setting(
         1_000_000, "Jobs the shared priority queue holds before drivers have to wait.", unit="jobs", ge=1
     )

@@ -5,7 +5,7 @@ what would be right.
 """
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 from pydantic import BeforeValidator, PlainValidator, ValidationInfo, WithJsonSchema
 from pydantic_core import PydanticUseDefault
@@ -147,22 +147,32 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-class DurationMark:
-    """Marks the types whose bare numbers in a file are nanoseconds, for warnings, schema and reference."""
+class Kind(NamedTuple):
+    """What a value is called in the reference, carried by its type."""
 
+    name: str
+
+
+DURATION = Kind("duration")
+"""Its bare numbers in a file are nanoseconds."""
+
+SECONDS = Kind("seconds")
+"""Its bare numbers are seconds."""
 
 _DURATION_SCHEMA = {"type": ["string", "integer"], "pattern": r"^\+?([0-9.]+(ns|us|µs|μs|ms|s|m|h))+$|^0$|\$"}
-_SECONDS_SCHEMA = {"type": ["integer", "string"], "minimum": 0}
+_SECONDS_SCHEMA = {"type": ["number", "string"], "minimum": 0}
 
-Int = Annotated[int, BeforeValidator(parse_integer)]
-Flag = Annotated[bool, BeforeValidator(parse_flag)]
+Int = Annotated[int, Kind("integer"), BeforeValidator(parse_integer)]
+Flag = Annotated[bool, Kind("boolean"), BeforeValidator(parse_flag)]
 Names = Annotated[
     tuple[str, ...],
+    Kind("list of texts"),
     PlainValidator(parse_names),
     WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}),
 ]
 Environment = Annotated[
     dict[str, str],
+    Kind("map of texts"),
     PlainValidator(parse_environment),
     WithJsonSchema(
         {
@@ -173,9 +183,10 @@ Environment = Annotated[
         }
     ),
 ]
-Duration = Annotated[float, DurationMark, PlainValidator(parse_seconds), WithJsonSchema(_DURATION_SCHEMA)]
+Duration = Annotated[float, DURATION, PlainValidator(parse_seconds), WithJsonSchema(_DURATION_SCHEMA)]
 DurationOrDefault = Annotated[
-    float, DurationMark, PlainValidator(parse_seconds_or_default), WithJsonSchema(_DURATION_SCHEMA)
+    float, DURATION, PlainValidator(parse_seconds_or_default), WithJsonSchema(_DURATION_SCHEMA)
 ]
-Seconds = Annotated[float, PlainValidator(parse_whole_seconds), WithJsonSchema(_SECONDS_SCHEMA)]
-SecondsOrDefault = Annotated[float, PlainValidator(parse_whole_seconds_or_default), WithJsonSchema(_SECONDS_SCHEMA)]
+SecondsOrDefault = Annotated[
+    float, SECONDS, PlainValidator(parse_whole_seconds_or_default), WithJsonSchema(_SECONDS_SCHEMA)
+]

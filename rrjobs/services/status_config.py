@@ -15,14 +15,11 @@ class StatusConfig(Section):
     address: Annotated[str, AfterValidator(checked_address)] = setting(
         ..., "Where to listen: host:port, :port, [::1]:port or unix://path.", min_length=1
     )
-    check_timeout_s: SecondsOrDefault = setting(
-        60.0, "Longest read of a request; a number of seconds or a duration.", unit="seconds"
-    )
+    check_timeout_s: SecondsOrDefault = setting(60.0, "Longest read of a request; a number of seconds or a duration.")
     unavailable_status_code: Int = setting(503, "Status of the answer when not healthy.", ge=100, le=599)
     liveness_s: SecondsOrDefault = setting(
         10.0,
         "How long a pipeline that should consume may stand still before readiness turns red.",
-        unit="seconds",
         alias="liveness_s",
         differs="RoadRunner looks at workers only",
     )

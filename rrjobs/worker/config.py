@@ -13,6 +13,7 @@ from rrjobs.runtime.values import (
     Environment,
     Flag,
     Int,
+    Kind,
     parse_integer,
     shown,
 )
@@ -51,16 +52,20 @@ def _prefetch(value: object) -> int | str:
 
 Command = Annotated[
     tuple[str, ...],
+    Kind("text or list of texts"),
     PlainValidator(split_command),
     WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
 ]
 _PREFETCH_SCHEMA = {"anyOf": [{"const": "auto"}, {"type": "integer", "minimum": 1, "maximum": MAX_PREFETCH}]}
-Prefetch = Annotated[int | Literal["auto"], PlainValidator(_prefetch), WithJsonSchema(_PREFETCH_SCHEMA)]
+Prefetch = Annotated[
+    int | Literal["auto"], Kind("`auto` or integer"), PlainValidator(_prefetch), WithJsonSchema(_PREFETCH_SCHEMA)
+]
 _WORKERS_SCHEMA = {"type": "integer", "minimum": 0, "maximum": MAX_WORKERS}
 Workers = Annotated[
     int,
+    Kind("integer"),
     AfterValidator(lambda number: number or cores()),
-    BeforeValidator(_workers, json_schema_input_type=int),
+    BeforeValidator(_workers),
     WithJsonSchema(_WORKERS_SCHEMA),
 ]
 
@@ -68,15 +73,14 @@ Workers = Annotated[
 class SupervisorConfig(Section):
     """Limits on a worker's age, idleness, execution time and memory; each is off at 0."""
 
-    watch_tick_s: DurationOrDefault = setting(5.0, "How often the limits are checked.", unit="duration")
-    ttl_s: Duration = setting(0.0, "Age at which a worker is replaced after its current delivery.", unit="duration")
+    watch_tick_s: DurationOrDefault = setting(5.0, "How often the limits are checked.")
+    ttl_s: Duration = setting(0.0, "Age at which a worker is replaced after its current delivery.")
     idle_ttl_s: Duration = setting(
-        0.0, "How long a worker that was used at least once may sit idle before it is replaced.", unit="duration"
+        0.0, "How long a worker that was used at least once may sit idle before it is replaced."
     )
     exec_ttl_s: Duration = setting(
         0.0,
         "Longest execution of one delivery (one frame of a stream); then the worker is killed.",
-        unit="duration",
         differs="counts from the moment the worker starts the delivery, not from the write",
     )
     max_worker_memory_mib: Int = setting(
@@ -111,19 +115,14 @@ class PoolConfig(Section):
         unit="deliveries",
         ge=0,
     )
-    allocate_timeout_s: DurationOrDefault = setting(
-        60.0, "Longest start of a worker, and longest wait for a free one.", unit="duration"
-    )
-    reset_timeout_s: DurationOrDefault = setting(
-        60.0, "How long a reset waits for a busy worker before stopping it.", unit="duration"
-    )
+    allocate_timeout_s: DurationOrDefault = setting(60.0, "Longest start of a worker, and longest wait for a free one.")
+    reset_timeout_s: DurationOrDefault = setting(60.0, "How long a reset waits for a busy worker before stopping it.")
     stream_timeout_s: DurationOrDefault = setting(
-        60.0, "How long a stream nobody listens to may go on before its worker is killed.", unit="duration"
+        60.0, "How long a stream nobody listens to may go on before its worker is killed."
     )
     destroy_timeout_s: DurationOrDefault = setting(
         60.0,
         "How long removing a worker waits for its current delivery.",
-        unit="duration",
         differs="the end of the server is bounded by `endure.grace_period`, as there",
     )
     prefetch: Prefetch | None = setting(
@@ -136,11 +135,16 @@ class PoolConfig(Section):
     supervisor: SupervisorConfig = setting(SupervisorConfig, "Limits on each worker.")
 
 
+def default_prefetch(mode: str) -> int | Literal["auto"]:
+    """The prefetch of a pool that names none: jobs are measured, requests go one by one."""
+    return "auto" if mode == "jobs" else 1
+
+
 class OnInitConfig(Section):
     """A command that is run to its end before any pool starts."""
 
     command: Command = setting(..., "The command.", min_length=1)
-    exec_timeout_s: DurationOrDefault = setting(60.0, "After this it is killed.", unit="duration")
+    exec_timeout_s: DurationOrDefault = setting(60.0, "After this it is killed.")
     exit_on_error: Flag = setting(False, "Whether its failure stops the server (exit 1) or is only logged.")
     user: str = setting("", "Name of the user it runs as; needs root.")
     env: Environment = setting(dict, "Its environment variables, beside the server's own.")

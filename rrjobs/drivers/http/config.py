@@ -8,7 +8,7 @@ from pydantic import AfterValidator, PlainValidator, WithJsonSchema
 
 from rrjobs.runtime.address import checked_address
 from rrjobs.runtime.section import Section, setting
-from rrjobs.runtime.values import DurationOrDefault, Flag, Int, Names, parse_names
+from rrjobs.runtime.values import DurationOrDefault, Flag, Int, Kind, Names, parse_names
 from rrjobs.worker.config import PoolConfig
 
 DEFAULT_MAX_REQUEST_MIB = 1000
@@ -29,8 +29,9 @@ def _network(text: str) -> Network:
 
 Networks = Annotated[
     tuple[Network, ...],
+    Kind("list of networks"),
     PlainValidator(_networks),
-    WithJsonSchema({"type": "array", "items": {"type": "string"}}),
+    WithJsonSchema({"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}]}),
 ]
 
 
@@ -53,26 +54,22 @@ class LimitsConfig(Section):
     header_timeout_s: DurationOrDefault = setting(
         30.0,
         "From the first byte of a request to the end of its head; then 408. Bounds clients that trickle headers.",
-        unit="duration",
         differs="5m there",
     )
     body_timeout_s: DurationOrDefault = setting(
         60.0,
         "Longest pause between two pieces of a request body; then 408.",
-        unit="duration",
         differs="5m for the whole request there, so that long uploads over slow lines fail",
     )
     write_timeout_s: DurationOrDefault = setting(
         300.0,
         "Longest time a client takes nothing of an answer that waits for it; then the connection is cut.",
-        unit="duration",
         differs="5m for the whole answer there, which cuts long downloads and streams",
     )
     idle_timeout_s: DurationOrDefault = setting(
         900.0,
         "Longest time a connection stays open without a request; above the 10 minutes that load balancers keep theirs, "
         "so that it is never the server that closes first.",
-        unit="duration",
         differs="1h there",
     )
     max_connections: Int = setting(
