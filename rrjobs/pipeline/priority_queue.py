@@ -44,14 +44,13 @@ class PriorityQueue(Generic[T]):
     def push_front(self, priority: int, items: Iterable[T]) -> None:
         """Before its equals, the first of `items` first."""
         for item in reversed(list(items)):
-            self._front_sequence -= 1
-            if self._odd and priority not in self._buckets:
-                heappush(self._odd, (priority, self._front_sequence, item))
-            elif (bucket := self._buckets.get(priority) or self._open(priority)) is not None:
+            self._size += 1
+            bucket = None if self._odd else self._buckets.get(priority) or self._open(priority)
+            if bucket is not None:
                 bucket.appendleft(item)
             else:
+                self._front_sequence -= 1
                 heappush(self._odd, (priority, self._front_sequence, item))
-            self._size += 1
 
     def peek(self) -> T | None:
         """The item that `pop` would return, or None."""
@@ -113,7 +112,7 @@ class PriorityQueue(Generic[T]):
         return bucket
 
     def _odd_is_first(self) -> bool:
-        """Among equals the odd heap is older: a priority with a bucket never goes there."""
+        """Among equals the odd heap is older: behind a bucket nothing is pushed there, only before it."""
         if not self._odd:
             return False
         return not self._priorities or self._odd[0][0] <= self._priorities[0]

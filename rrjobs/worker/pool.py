@@ -1,0 +1,319 @@
+"""A pool: keeps its number of workers alive, and knows which of them are free.
+
+stopped --start--> running --stop--> stopped. While running, every worker lost or retired is replaced; a replacement is
+ready before a retiring worker is stopped.
+"""
+
+import asyncio
+import random
+import time
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, Protocol
+
+from rrjobs.errors import PoolStopped, SpawnError
+from rrjobs.runtime.events import Events
+from rrjobs.worker.config import MAX_WORKERS, PoolConfig
+from rrjobs.worker.info import WorkerInfo, cpu_percent, resident_bytes
+from rrjobs.worker.launcher import Launcher
+from rrjobs.worker.state import WorkerState
+from rrjobs.worker.supervisor import limit_reached
+from rrjobs.worker.worker import STOP_WAIT_S, Worker
+
+FIRST_BACKOFF_S = 0.2
+MAX_BACKOFF_S = 5.0
+MAX_DEBUG_WORKERS = 64
+"""Fresh workers of a debug pool alive at once; further deliveries wait."""
+
+
+class Borrower(Protocol):
+    """Whoever lends the workers out: the dispatcher's lane."""
+
+    def worker_free(self, worker: Worker) -> None:
+        """A worker became ready, or finished some of what it has and may take more."""
+        ...
+
+    def observed(self, worker: Worker, finished: int, elapsed_s: float) -> None:
+        """`finished` loads took `elapsed_s` on this worker."""
+        ...
+
+    def short_of_workers(self) -> None:
+        """A fresh worker could not be made, or was used up: ask again if deliveries wait."""
+        ...
+
+
+class Pool:
+    """Owns the workers of one kind. `idle` holds those without a load, free longest first."""
+
+    def __init__(self, name: str, config: PoolConfig, launcher: Launcher, events: Events) -> None:
+        self.name = name
+        self.config = config
+        self.idle: deque[Worker] = deque()
+        self.trouble = ""
+        self.borrower: Borrower | None = None
+        self._launcher = launcher
+        self._events = events
+        self._workers: dict[int, Worker] = {}
+        self._target = 0
+        self._booting = 0
+        self._stopping = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._reset_lock = asyncio.Lock()
+
+    @property
+    def mode(self) -> str:
+        """RR_MODE of the workers."""
+        return self._launcher.mode
+
+    @property
+    def relay(self) -> str:
+        """How frames travel to the workers."""
+        return self._launcher.relay
+
+    @property
+    def alive(self) -> list[Worker]:
+        """All of them."""
+        return list(self._workers.values())
+
+    @property
+    def busy(self) -> list[Worker]:
+        """Workers that have loads and may take more."""
+        return [worker for worker in self._workers.values() if worker.outstanding and worker.lendable]
+
+    @property
+    def size(self) -> int:
+        """Workers alive, retiring ones included."""
+        return len(self._workers)
+
+    @property
+    def ready(self) -> int:
+        """Workers that wait for a load."""
+        return sum(worker.state is WorkerState.READY for worker in self._workers.values())
+
+    @property
+    def working(self) -> int:
+        """Workers that execute one."""
+        return sum(worker.state is WorkerState.WORKING for worker in self._workers.values())
+
+    @property
+    def healthy(self) -> bool:
+        """Whether it can serve: a worker is ready or working, or it makes one for each delivery."""
+        return not self._stopping and (self.config.debug or self.ready + self.working > 0) and not self.trouble
+
+    async def start(self) -> None:
+        """Boot all workers side by side; raises SpawnError, and then none is left."""
+        self._stopping = False
+        self._target = 0 if self.config.debug else self.config.num_workers
+        try:
+            await self._boot_many(self._target)
+        except BaseException:
+            await self.stop(0.0)
+            raise
+        self._run(self._supervise())
+        self._events.emit("pool.ready", pool=self.name, workers=self._target)
+
+    async def stop(self, grace_s: float) -> None:
+        """Stop all workers; what still runs after `grace_s` is cut off. Safe twice and before `start`."""
+        self._stopping = True
+        self.idle.clear()
+        for task in list(self._tasks):
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        workers = list(self._workers.values())
+        await asyncio.gather(*(worker.stop(grace_s, min(STOP_WAIT_S, max(grace_s, 1.0))) for worker in workers))
+
+    async def reset(self) -> None:
+        """Replace every worker: new ones first, then each old one stops after what it is doing."""
+        async with self._reset_lock:
+            if self._stopping:
+                raise PoolStopped(f"pool {self.name} is stopping")
+            old = list(self._workers.values())
+            await self._boot_many(self._target)
+            for worker in old:
+                self._withdraw(worker, WorkerState.STOPPING)
+            await asyncio.gather(*(worker.stop(self.config.reset_timeout_s) for worker in old))
+            self._events.emit("pool.reset", pool=self.name, workers=self._target)
+
+    async def add_worker(self) -> None:
+        """One more; raises SpawnError, also at the limit."""
+        if self._target >= MAX_WORKERS:
+            raise SpawnError(f"pool {self.name} has {MAX_WORKERS} workers, the most it may have", command=())
+        if not self.config.debug:
+            await self._boot_many(1)
+            self._target += 1
+
+    async def remove_worker(self) -> None:
+        """One less, but never the last one; waits for it up to destroy_timeout."""
+        if self._target <= 1:
+            return
+        self._target -= 1
+        worker = self.idle[0] if self.idle else next(iter(self._workers.values()))
+        self._withdraw(worker, WorkerState.DESTROYED)
+        await worker.stop(self.config.destroy_timeout_s)
+
+    def workers(self) -> list[WorkerInfo]:
+        """A snapshot of all, oldest first."""
+        now = time.monotonic()
+        command = " ".join(self._launcher.command)
+        return [
+            WorkerInfo(
+                pid=worker.pid,
+                status=int(worker.state),
+                status_text=worker.state.text,
+                execs=worker.executions,
+                created_ns=worker.created_ns,
+                memory_bytes=resident_bytes(worker.pid),
+                cpu_percent=cpu_percent(worker.pid, now - worker.created_at),
+                command=command,
+                pool=self.name,
+            )
+            for worker in self._workers.values()
+        ]
+
+    def demand(self, waiting: int) -> None:
+        """Deliveries wait and nobody is free: a debug pool makes a worker for each."""
+        if not self.config.debug or self._stopping:
+            return
+        wanted = min(waiting - self._booting, MAX_DEBUG_WORKERS - self._booting - len(self._workers))
+        for _ in range(wanted):
+            self._booting += 1
+            self._run(self._boot_for_debug())
+
+    def progressed(self, worker: Worker, finished: int, elapsed_s: float) -> None:
+        """See WorkerOwner."""
+        borrower = self.borrower
+        if borrower is not None:
+            borrower.observed(worker, finished, elapsed_s)
+            if worker.lendable and worker.remaining > 0:
+                borrower.worker_free(worker)
+
+    def wants_retirement(self, worker: Worker, state: WorkerState) -> None:
+        """See WorkerOwner."""
+        if self._stopping or not worker.lendable:
+            return
+        self._withdraw(worker, state)
+        self._run(self._replace(worker))
+
+    def gone(self, worker: Worker) -> None:
+        """See WorkerOwner."""
+        self._workers.pop(worker.pid, None)
+        if worker in self.idle:
+            self.idle.remove(worker)
+        self._refill()
+
+    def _refill(self) -> None:
+        """Boot what is missing."""
+        missing = self._target - self._booting - sum(worker.lendable for worker in self._workers.values())
+        if self._stopping:
+            return
+        for _ in range(missing):
+            self._booting += 1
+            self._run(self._boot_until_ready())
+
+    def _withdraw(self, worker: Worker, state: WorkerState) -> None:
+        worker.retire(state)
+        if worker in self.idle:
+            self.idle.remove(worker)
+
+    async def _replace(self, worker: Worker) -> None:
+        """A new one first. Its loads are finished before it is asked to end."""
+        reason = worker.state.text
+        if not self.config.debug:
+            self._booting += 1
+            await self._boot_until_ready()
+        await worker.stop(self.config.destroy_timeout_s)
+        if not self.config.debug:
+            self._events.emit("worker.retired", pool=self.name, pid=worker.pid, reason=reason)
+
+    async def _boot_many(self, number: int) -> None:
+        self._booting += number
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(number):
+                    group.create_task(self._boot())
+        except ExceptionGroup as err:
+            raise next(iter(_leaves(err))) from None
+        finally:
+            self._booting -= number
+
+    async def _boot(self) -> None:
+        """One worker, or SpawnError."""
+        process = self._launcher.start()
+        worker = Worker(process, self._launcher, self, self._events, self.name)
+        worker.exec_ttl_s = self.config.supervisor.exec_ttl_s
+        worker.stream_timeout_s = self.config.stream_timeout_s
+        if self.config.debug:
+            worker.limit = 1
+        elif self.config.max_jobs:
+            worker.limit = self.config.max_jobs + random.randint(0, self.config.max_jobs * 14 // 100)
+        await worker.boot(self.config.allocate_timeout_s)
+        self._workers[worker.pid] = worker
+        if self._stopping:
+            await worker.stop(0.0)
+            raise PoolStopped(f"pool {self.name} is stopping")
+        if self.borrower is not None:
+            self.borrower.worker_free(worker)
+        else:
+            self.idle.append(worker)
+
+    async def _boot_until_ready(self) -> None:
+        """Boot one that was counted in `_booting`; on failure back off and try again for as long as it takes."""
+        backoff_s = FIRST_BACKOFF_S
+        try:
+            while True:
+                try:
+                    await self._boot()
+                    break
+                except SpawnError as err:
+                    self.trouble = str(err)
+                    self._events.emit("worker.spawn_failed", pool=self.name, error=str(err), again_in_s=backoff_s)
+                await asyncio.sleep(backoff_s * random.uniform(0.8, 1.2))
+                backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
+        finally:
+            self._booting -= 1
+        if self.trouble:
+            self.trouble = ""
+            self._events.emit("pool.recovered", pool=self.name)
+
+    async def _boot_for_debug(self) -> None:
+        try:
+            await self._boot()
+            self.trouble = ""
+        except SpawnError as err:
+            self.trouble = str(err)
+            self._events.emit("worker.spawn_failed", pool=self.name, error=str(err), again_in_s=FIRST_BACKOFF_S)
+            await asyncio.sleep(FIRST_BACKOFF_S)
+        finally:
+            self._booting -= 1
+        if self.borrower is not None and not self._stopping:
+            self.borrower.short_of_workers()
+
+    async def _supervise(self) -> None:
+        limits = self.config.supervisor
+        if not (limits.ttl_s or limits.idle_ttl_s or limits.max_worker_memory_mib):
+            return
+        while True:
+            await asyncio.sleep(limits.watch_tick_s)
+            now = time.monotonic()
+            for worker in list(self._workers.values()):
+                state = limit_reached(worker, limits, now) if worker.lendable else None
+                if state is not None:
+                    self.wants_retirement(worker, state)
+
+    def _run(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and isinstance(task.exception(), PoolStopped):
+            return
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for err in group.exceptions:
+        found.extend(_leaves(err) if isinstance(err, BaseExceptionGroup) else [err])
+    return sorted(found, key=lambda err: not isinstance(err, SpawnError))

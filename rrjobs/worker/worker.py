@@ -1,0 +1,366 @@
+"""One PHP worker: its process, its session, its state, and its end.
+
+booting --handshake--> ready <-> working --retire()--> retiring --stop()--> stopping --> gone
+booting, ready, working --death, exec_ttl, broken protocol--> errored --> gone
+"""
+
+import asyncio
+import os
+import time
+from collections.abc import Sequence
+from typing import Protocol
+
+from rrjobs.errors import ProtocolError, SpawnError
+from rrjobs.protocol.frame import CONTROL, STOP_COMMAND, FrameParser, pid_request
+from rrjobs.protocol.relay import FrameWriter
+from rrjobs.runtime.events import Events
+from rrjobs.worker.launcher import Launcher
+from rrjobs.worker.load import Fault, FaultKind, Load
+from rrjobs.worker.output import OutputReader
+from rrjobs.worker.process import Process
+from rrjobs.worker.relay_listener import read_pid
+from rrjobs.worker.session import Session
+from rrjobs.worker.state import WorkerState
+
+STOP_WAIT_S = 10.0
+"""How long a worker may take to end after the stop command (RoadRunner: fixed, the same)."""
+
+_READ_BYTES = 256 * 1024
+_OUTPUT_IN_ERROR = 4000
+
+
+class WorkerOwner(Protocol):
+    """The pool. All calls are made on the loop."""
+
+    def progressed(self, worker: "Worker", finished: int, elapsed_s: float) -> None:
+        """`finished` loads ended; the worker may be lent more if it is lendable."""
+        ...
+
+    def wants_retirement(self, worker: "Worker", state: WorkerState) -> None:
+        """The worker must be replaced and stopped."""
+        ...
+
+    def gone(self, worker: "Worker") -> None:
+        """The process was reaped and everything it held was settled."""
+        ...
+
+
+class Worker:
+    """Made by `boot`; from then on it is the pool's."""
+
+    def __init__(self, process: Process, launcher: Launcher, owner: WorkerOwner, events: Events, pool: str) -> None:
+        self.process = process
+        self.pid = process.pid
+        self.state = WorkerState.INACTIVE
+        self.created_ns = time.time_ns()
+        self.created_at = time.monotonic()
+        self.last_used_at = 0.0
+        self.limit = 0
+        self.depth_cap = 1
+        """How deep the kinds of load it has now may ride; the lender keeps it."""
+        self.exec_ttl_s = 0.0
+        self.stream_timeout_s = 60.0
+        self.session: Session
+        self.idle_since = self.created_at
+        self._launcher = launcher
+        self._owner = owner
+        self._events = events
+        self._pool = pool
+        self._loop = asyncio.get_running_loop()
+        self._writer: FrameWriter
+        self._timer: asyncio.TimerHandle | None = None
+        self._fault: Fault | None = None
+        self._reading = False
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._output = OutputReader(process.pipes.output, self._loop, self._printed)
+
+    @property
+    def lendable(self) -> bool:
+        """Whether it takes loads now."""
+        return self.state in (WorkerState.READY, WorkerState.WORKING) and not self.session.in_doubt
+
+    @property
+    def outstanding(self) -> int:
+        """Loads it has and did not finish."""
+        return len(self.session.loads)
+
+    @property
+    def executions(self) -> int:
+        """Loads it finished."""
+        return self.session.executions
+
+    @property
+    def remaining(self) -> int:
+        """How many more loads it may be given before max_jobs."""
+        if not self.limit:
+            return 1 << 30
+        return self.limit - self.session.executions - len(self.session.loads)
+
+    async def boot(self, timeout_s: float) -> None:
+        """Shake hands; raises SpawnError, after which the process is gone."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._until_connected()
+                first = await self._handshake()
+        except TimeoutError as err:
+            await self._abandon()
+            raise self._spawn_error(f"did not answer the handshake within {timeout_s:g} s (allocate_timeout)") from err
+        except (ProtocolError, OSError) as err:
+            await self._abandon()
+            raise self._spawn_error(str(err)) from err
+        except BaseException:
+            await self._abandon()
+            raise
+        self.session.knows_pid_answer(first)
+        self.process.on_end = self._ended
+        self.state = WorkerState.READY
+        self._reading = True
+        self._loop.add_reader(self.process.pipes.from_worker, self._readable)
+        self._events.emit("worker.started", pid=self.pid, pool=self._pool)
+
+    def lend(self, frames: Sequence[tuple[Load, bytes]]) -> None:
+        """Give it encoded loads; the caller kept to `remaining` and to the session's window."""
+        if not self.session.loads:
+            self.last_used_at = time.monotonic()
+            self.state = WorkerState.WORKING
+            self._quiet.clear()
+        self.session.lend(frames)
+        if self.exec_ttl_s and self._timer is None:
+            self._timer = self._loop.call_later(self.exec_ttl_s, self._check_exec_ttl)
+
+    def stop_stream(self) -> None:
+        """Nobody listens to the stream any more: ask for its end, and kill the worker if it does not come."""
+        self.session.stop_stream()
+
+    def retire(self, state: WorkerState) -> None:
+        """Lend it no more."""
+        if self.state in (WorkerState.READY, WorkerState.WORKING):
+            self.state = state
+
+    async def stop(self, wait_s: float, then_s: float = STOP_WAIT_S) -> None:
+        """Let it finish what it has for `wait_s`, ask it to end, kill it `then_s` later; returns when it is gone."""
+        if self.process.ended.is_set():
+            return
+        self.retire(WorkerState.STOPPING)
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._quiet.wait()
+        except TimeoutError:
+            self.kill(FaultKind.CUT_OFF, f"not finished within {wait_s:g} s of grace")
+        if self.state is not WorkerState.ERRORED:
+            self.state = WorkerState.STOPPING
+            self._writer.write(STOP_COMMAND)
+        try:
+            async with asyncio.timeout(then_s):
+                await self.process.ended.wait()
+        except TimeoutError:
+            self.process.kill()
+            await self.process.ended.wait()
+
+    def kill(self, kind: FaultKind, message: str) -> None:
+        """SIGKILL; what it was executing fails with this, what it had not started is returned."""
+        if self._fault is None:
+            self._fault = Fault(kind, message)
+        self.state = WorkerState.ERRORED
+        self.process.kill()
+
+    def progressed(self, finished: int, elapsed_s: float) -> None:
+        """See SessionOwner."""
+        if not self.session.loads:
+            if self.state is WorkerState.WORKING:
+                self.state = WorkerState.READY
+            self.idle_since = time.monotonic()
+            self._quiet.set()
+        self._owner.progressed(self, finished, elapsed_s)
+        if self.limit and self.session.executions >= self.limit and self.lendable:
+            self._owner.wants_retirement(self, WorkerState.MAX_JOBS_REACHED)
+
+    def broke(self, reason: str) -> None:
+        """See SessionOwner."""
+        self.kill(FaultKind.MALFORMED, reason)
+
+    def asked_to_stop(self) -> None:
+        """See SessionOwner."""
+        self._owner.wants_retirement(self, WorkerState.INVALID)
+        if not self.session.loads:
+            self._quiet.set()
+
+    def _readable(self) -> None:
+        self._output.drain()
+        try:
+            data = os.read(self.process.pipes.from_worker, _READ_BYTES)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if data:
+            self.session.received(data)
+        else:
+            self._stop_reading()
+            if self.process.returncode is None:
+                self.kill(FaultKind.CRASHED, "the worker closed its relay")
+
+    def _stop_reading(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._loop.remove_reader(self.process.pipes.from_worker)
+
+    def _check_exec_ttl(self) -> None:
+        self._timer = None
+        if not self.session.loads or self.process.returncode is not None:
+            return
+        left_s = self.session.started_at + self.exec_ttl_s - time.monotonic()
+        if left_s > 0:
+            self._timer = self._loop.call_later(left_s, self._check_exec_ttl)
+            return
+        self.kill(FaultKind.TIMED_OUT, f"execution took longer than exec_ttl ({self.exec_ttl_s:g} s)")
+
+    def _printed(self, line: str) -> None:
+        head = self.session.head if hasattr(self, "session") else None
+        self._events.emit("worker.output", pid=self.pid, id=head.ident if head else None, text=line)
+
+    def _write_failed(self, err: OSError) -> None:
+        if self.process.returncode is None:
+            self.kill(FaultKind.CRASHED, f"cannot be written to: {err.strerror or err}")
+
+    async def _until_connected(self) -> None:
+        connecting = self._loop.create_task(self._launcher.connect(self.process))
+        ended = self._loop.create_task(self.process.ended.wait())
+        try:
+            await asyncio.wait((connecting, ended), return_when=asyncio.FIRST_COMPLETED)
+            if not connecting.done():
+                raise ProtocolError("ended before it connected to the relay")
+            connecting.result()
+        finally:
+            for task in (connecting, ended):
+                task.cancel()
+            await asyncio.wait((connecting, ended))
+        pipes = self.process.pipes
+        self._writer = FrameWriter(pipes.to_worker, self._loop, self._write_failed)
+        fence = pid_request(os.getpid())
+        polls_input = self._launcher.relay not in ("private", "pipes")
+        self.session = Session(self, self._writer.write, fence, self._writer.window_bytes, polls_input)
+
+    async def _handshake(self) -> bytes:
+        """The bytes of the answer to the pid request."""
+        self._writer.write(pid_request(os.getpid()))
+        parser, seen = FrameParser(max_payload_bytes=4096), b""
+        while True:
+            data = await self._read_or_end()
+            if not data:
+                raise ProtocolError("ended before it answered the handshake")
+            seen += data
+            frames = parser.feed(data)
+            if not frames:
+                continue
+            if not frames[0].flags & CONTROL:
+                raise ProtocolError("answered the handshake with something else")
+            read_pid(frames[0].payload)
+            return seen[: len(seen) - parser.pending_bytes]
+
+    async def _read_or_end(self) -> bytes:
+        fd, readable = self.process.pipes.from_worker, asyncio.Event()
+        self._loop.add_reader(fd, readable.set)
+        self.process.on_end = readable.set
+        try:
+            await readable.wait()
+        finally:
+            self.process.on_end = None
+            self._loop.remove_reader(fd)
+        try:
+            return os.read(fd, 65536)
+        except BlockingIOError:
+            return b""
+
+    async def _abandon(self) -> None:
+        self.process.kill()
+        await asyncio.shield(self.process.ended.wait())
+        self._output.drain()
+        self._release()
+
+    def _spawn_error(self, reason: str) -> SpawnError:
+        command = " ".join(self._launcher.command)
+        output = self._output.tail.strip()
+        printed = f"; it printed:\n{output[-_OUTPUT_IN_ERROR:]}" if output else "; it printed nothing"
+        text = f"the worker `{command}` did not start: {reason}, {self.process.describe_end()}{printed}"
+        return SpawnError(
+            text, command=self._launcher.command, exit_code=self.process.exit_code, output=self._output.tail
+        )
+
+    def _ended(self) -> None:
+        """The process was reaped: take what it still said, settle what it had, report, tell the pool."""
+        self._read_rest()
+        self._output.drain()
+        unread = self.process.unread_bytes()
+        expected = self.state in (WorkerState.STOPPING, WorkerState.DESTROYED)
+        never_started = 0 < self.session.unread_bytes <= unread
+        head, rest = self.session.end()
+        for load in reversed(rest):
+            load.returned()
+        if head is not None and never_started and self._fault is None:
+            head.returned()
+            head = None
+        if head is not None or self.state is WorkerState.ERRORED or not expected:
+            self._report(head)
+        else:
+            self._events.emit("worker.stopped", pid=self.pid, pool=self._pool)
+        self.state = WorkerState.STOPPED
+        self._quiet.set()
+        self._release()
+        self._owner.gone(self)
+
+    def _read_rest(self) -> None:
+        while self._reading:
+            try:
+                data = os.read(self.process.pipes.from_worker, _READ_BYTES)
+            except OSError:
+                break
+            if not data:
+                break
+            self.session.received(data)
+        self._stop_reading()
+
+    def _report(self, head: Load | None) -> None:
+        cause = self.session.fault or self._fault or Fault(FaultKind.CRASHED, f"the worker {self._end_in_words()}")
+        fault = Fault(
+            cause.kind,
+            cause.message,
+            pid=self.pid,
+            exit_code=self.process.exit_code,
+            signal=self.process.signal,
+            output=self._output.tail,
+        )
+        self._events.emit(
+            "worker.failed",
+            pid=self.pid,
+            pool=self._pool,
+            id=head.ident if head else None,
+            fault=str(fault.kind),
+            reason=fault.message,
+            exit_code=fault.exit_code,
+            signal=fault.signal,
+            output=fault.output,
+        )
+        if head is not None:
+            head.failed(fault)
+
+    def _end_in_words(self) -> str:
+        return self.process.describe_end()
+
+    def _release(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._stop_reading()
+        self._output.close()
+        pipes = self.process.pipes
+        if hasattr(self, "_writer"):
+            self._writer.close()
+        elif pipes.to_worker >= 0:
+            os.close(pipes.to_worker)
+        if pipes.from_worker >= 0:
+            os.close(pipes.from_worker)
+            pipes.from_worker = -1
+        self.process.close_peek()
+        self._launcher.ended(self.process)
