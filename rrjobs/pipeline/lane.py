@@ -52,8 +52,6 @@ class Lane:
         self._scheduled = False
         self._loop = asyncio.get_running_loop()
         pool.borrower = self
-        while pool.idle:
-            self.worker_free(pool.idle.popleft())
 
     def __len__(self) -> int:
         return len(self._queue)
@@ -133,6 +131,8 @@ class Lane:
 
     def short_of_workers(self) -> None:
         """See Borrower."""
+        if self.draining and not self.running:
+            self.quiet.set()
         if self._queue:
             self.pool.demand(len(self._queue))
 

@@ -38,7 +38,7 @@ class Borrower(Protocol):
         ...
 
     def short_of_workers(self) -> None:
-        """A fresh worker could not be made, or was used up: ask again if deliveries wait."""
+        """A worker is gone, or a fresh one could not be made: ask again if deliveries wait."""
         ...
 
 
@@ -201,6 +201,8 @@ class Pool:
         if worker in self.idle:
             self.idle.remove(worker)
         self._refill()
+        if self.borrower is not None:
+            self.borrower.short_of_workers()
 
     def _refill(self) -> None:
         """Boot what is missing."""

@@ -25,6 +25,9 @@ from rrjobs.worker.state import WorkerState
 STOP_WAIT_S = 10.0
 """How long a worker may take to end after the stop command (RoadRunner: fixed, the same)."""
 
+CLOSED_RELAY_S = 1.0
+"""How long a process may live on without its relay."""
+
 _READ_BYTES = 256 * 1024
 _OUTPUT_IN_ERROR = 4000
 
@@ -197,9 +200,17 @@ class Worker:
         if data:
             self.session.received(data)
         else:
-            self._stop_reading()
-            if self.process.returncode is None:
-                self.kill(FaultKind.CRASHED, "the worker closed its relay")
+            self._relay_closed()
+
+    def _relay_closed(self) -> None:
+        """Nearly always the process is about to end; one that goes on without its relay is of no use."""
+        self._stop_reading()
+        self.retire(WorkerState.INVALID)
+        self._loop.call_later(CLOSED_RELAY_S, self._kill_if_alive)
+
+    def _kill_if_alive(self) -> None:
+        if self.process.returncode is None and self.state is not WorkerState.STOPPING:
+            self.kill(FaultKind.CRASHED, "the worker closed its relay")
 
     def _stop_reading(self) -> None:
         if self._reading:
@@ -301,7 +312,8 @@ class Worker:
         if head is not None and never_started and self._fault is None:
             head.returned()
             head = None
-        if head is not None or self.state is WorkerState.ERRORED or not expected:
+        clean = expected or self.process.exit_code == 0
+        if head is not None or self.state is WorkerState.ERRORED or not clean:
             self._report(head)
         else:
             self._events.emit("worker.stopped", pid=self.pid, pool=self._pool)
