@@ -1,0 +1,27 @@
+.DEFAULT_GOAL := help
+PYTHON := .venv/bin/python
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+run: ## set up this machine and run the example: HTTP on 8080, a job pipeline, PHP workers
+	@.ci/setup run
+	@.venv/bin/rrjobs run -c config/any.yaml
+
+test: ## set up this machine and run all tests
+	@.ci/setup test
+	@$(PYTHON) -m pytest -q
+	@if [ -f php/phpunit.xml ]; then phpunit -c php/phpunit.xml; fi
+
+check: ## formatting, lint, types
+	@.ci/setup test
+	@.venv/bin/ruff format --check rrjobs tests
+	@.venv/bin/ruff check rrjobs tests
+	@.venv/bin/mypy --strict rrjobs
+
+lock: ## compile the locked requirements again
+	@.venv/bin/python -m pip install -q uv
+	@.venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 pyproject.toml -o requirements.txt
+	@.venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --extra dev pyproject.toml -o requirements-dev.txt
+
+.PHONY: help run test check lock
