@@ -27,7 +27,7 @@ def _unquote(value: str) -> str:
     quote = value[0]
     if quote not in _QUOTES:
         return value
-    return value.strip(quote).replace(f"\\{quote}", quote)
+    return value.removeprefix(quote).removesuffix(quote).replace(f"\\{quote}", quote)
 
 
 def apply_overrides(root: Node, overrides: Sequence[str], environ: Environ, findings: Findings) -> None:

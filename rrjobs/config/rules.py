@@ -48,7 +48,8 @@ def _any_serves_something(root: Node, findings: Findings) -> None:
 
 
 def _http_listens(root: Node, findings: Findings) -> None:
-    if _section(root, "http") and not root.text("http", "address") and not root.get("http", "address"):
+    http, address = root.get("http"), root.get("http", "address")
+    if http is not None and isinstance(http.value, dict) and (address is None or address.value == ""):
         text = "unable to run http service, no method has been specified: write address: 127.0.0.1:8080"
         findings.error_at(root, ("http", "address"), text)
 

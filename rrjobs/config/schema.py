@@ -36,6 +36,7 @@ def build_schema() -> Schema:
     _join_drivers(definitions)
     definitions["Variable"] = _VARIABLE
     root = definitions.pop(Root.__name__)
+    del definitions[Section.__name__]
     root["patternProperties"] = {**_DOTTED, "^x-": {"description": "A place for anchors; not read."}}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -81,9 +82,10 @@ def _finish_section(schema: Schema, model: type[Section]) -> None:
 
 
 def _or_variable(schema: Schema) -> Schema:
-    """A value that is not a text anyway may be one with variables in it."""
+    """A value that is not a text anyway may be one with variables in it; a map may be a list of maps."""
     told: Schema = {key: schema.pop(key) for key in ("description", "default") if key in schema}
     options = [option for option in schema.pop("anyOf", [schema]) if option != {"type": "null"}]
+    options += [{"type": "array", "items": option} for option in options if "additionalProperties" in option]
     if any(option.get("type") in _SCALARS or "enum" in option for option in options):
         options.append({"$ref": "#/$defs/Variable"})
     if len(options) == 1:

@@ -50,6 +50,12 @@ def _prefetch(value: object) -> int | str:
     return number
 
 
+def _given(command: tuple[str, ...]) -> tuple[str, ...]:
+    if not command:
+        raise ValueError("should not be empty: write the command, or remove its section")
+    return command
+
+
 Command = Annotated[
     tuple[str, ...],
     Kind("text or list of texts"),
@@ -143,7 +149,7 @@ def default_prefetch(mode: str) -> int | Literal["auto"]:
 class OnInitConfig(Section):
     """A command that is run to its end before any pool starts."""
 
-    command: Command = setting(..., "The command.", min_length=1)
+    command: Annotated[Command, AfterValidator(_given)] = setting(..., "The command.")
     exec_timeout_s: DurationOrDefault = setting(60.0, "After this it is killed.")
     exit_on_error: Flag = setting(False, "Whether its failure stops the server (exit 1) or is only logged.")
     user: str = setting("", "Name of the user it runs as; needs root.")
