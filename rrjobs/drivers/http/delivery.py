@@ -1,0 +1,298 @@
+"""An HTTP request on its way through the pipeline, and the worker's answer on its way to the client.
+
+waiting --encode--> lent --answer...--> settled
+   |  ^               |
+   |  +-- returned ---+-- failed, client gone --> settled (when the worker is done with it)
+   +-- client gone, waited too long, dropped --> settled, cancelled
+"""
+
+from collections.abc import Callable
+from typing import ClassVar, Protocol
+
+from rrjobs.drivers.http.answer import UnknownStatus, read_head
+from rrjobs.drivers.http.context import NO_COOKIES, Context
+from rrjobs.drivers.http.cookies import read_cookies
+from rrjobs.drivers.http.failures import FailurePages
+from rrjobs.drivers.http.target import Target
+from rrjobs.pipeline.delivery import Delivery
+from rrjobs.protocol.frame import STREAM
+from rrjobs.protocol.http1.exchange import Exchange
+from rrjobs.protocol.http1.head import ResponseHead
+from rrjobs.worker.load import Fault
+
+PIPELINE = "http"
+_OK = ResponseHead(200, {})
+_PROTOCOLS = {"1.1": "HTTP/1.1", "1.0": "HTTP/1.0"}
+
+
+class Desk(Protocol):
+    """The driver, as its deliveries see it."""
+
+    def frame(self, context: Context, body: bytes | bytearray) -> bytes:
+        """The request frame in the configured codec."""
+        ...
+
+    def waits_again(self, delivery: "HttpDelivery") -> None:
+        """A worker gave it back unstarted."""
+        ...
+
+    def failed(self, delivery: "HttpDelivery", reason: str) -> None:
+        """Answer in place of the worker."""
+        ...
+
+    def report(self, delivery: "HttpDelivery", reason: str) -> None:
+        """Tell the people who run this server that the worker's answer was none."""
+        ...
+
+    def too_late(self, delivery: "HttpDelivery") -> None:
+        """No worker was free in time: say so."""
+        ...
+
+    def unavailable(self, delivery: "HttpDelivery") -> None:
+        """The server stops: say so."""
+        ...
+
+    def warn(self, delivery: "HttpDelivery", message: str) -> None:
+        """Something that people should know about the worker's answer."""
+        ...
+
+    def settled(self, delivery: "HttpDelivery") -> None:
+        """The worker and the pipeline are done with it; called once."""
+        ...
+
+
+class Parsed(Protocol):
+    """A decoded form: fields as JSON, uploads as JSON (empty for none)."""
+
+    fields: bytes
+    uploads: bytes
+
+    def discard(self) -> None:
+        """Remove its temporary files."""
+        ...
+
+
+class HttpDelivery(Delivery):
+    """One request in the pipeline. `lent`: a worker has it. `gone`: nobody waits for the answer any more."""
+
+    __slots__ = (
+        "_stream_trailers",
+        "_throttle",
+        "desk",
+        "exchange",
+        "form",
+        "gone",
+        "lent",
+        "number",
+        "peer",
+        "settled",
+        "started_at",
+        "target",
+    )
+
+    mode: ClassVar[str] = "http"
+    wants_throttle: ClassVar[bool] = True
+
+    def __init__(
+        self, desk: Desk, exchange: Exchange, target: Target, peer: str, form: Parsed | None, priority: int, number: int
+    ) -> None:
+        self.pipeline = PIPELINE
+        self.priority = priority
+        self.kind = f"{exchange.request.method} {target.path}"
+        self.attempt = 1
+        self.crashes = 0
+        self.cancelled = False
+        self.lane = None
+        self.desk = desk
+        self.exchange = exchange
+        self.target = target
+        self.peer = peer
+        self.form = form
+        self.number = number
+        self.started_at = 0.0
+        self.lent = False
+        self.gone = False
+        self.settled = False
+        self._stream_trailers: list[tuple[str, str]] = []
+        self._throttle: tuple[Callable[[], None], Callable[[], None]] | None = None
+
+    @property
+    def ident(self) -> str:
+        """The number of the request in this server's life."""
+        return f"http-{self.number}"
+
+    @property
+    def waits(self) -> bool:
+        """Whether no worker has it yet, and somebody wants the answer."""
+        return not (self.lent or self.settled)
+
+    # what the pipeline and the worker call
+
+    def encode(self) -> bytes:
+        """The request frame (spec/worker-and-http.md 5.1). Raises ValueError when it exceeds what a frame can hold."""
+        request = self.exchange.request
+        headers = request.headers
+        form = self.form
+        context = Context(
+            self.peer,
+            _PROTOCOLS[request.version],
+            request.method,
+            self.target.uri,
+            headers,
+            read_cookies(headers["Cookie"]) if "Cookie" in headers else NO_COOKIES,
+            self.target.query,
+            form is not None,
+            b"" if form is None else form.uploads,
+        )
+        self.lent = True
+        return self.desk.frame(context, request.body if form is None else form.fields)
+
+    def set_throttle(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
+        """How to make the worker wait while the client does not read."""
+        self._throttle = (pause, resume)
+
+    def answer(self, flags: int, stream: int, context: bytes, body: bytes) -> bool:
+        """Pass one frame on to the client. The first final head counts, an empty context continues the body."""
+        exchange = self.exchange
+        if stream & STREAM:
+            return self._stream(flags, context, body)
+        if exchange.mode:
+            self._last_piece(flags, context, body)
+        else:
+            try:
+                head = read_head(flags, context) if context else _headless(body)
+                if head.status < 200:
+                    raise ValueError(f"the answer ends with the interim status {head.status}")
+                exchange.answer(head, body)
+            except ValueError as err:
+                self._unreadable(err)
+        self._settle()
+        return True
+
+    def finished(self) -> None:
+        """The answer was passed on long ago."""
+        self._settle()
+
+    def failed(self, fault: Fault) -> None:
+        """An error page, or a visible break where the answer has begun."""
+        exchange = self.exchange
+        if not exchange.mode:
+            self.desk.failed(self, fault.message)
+        if not fault.is_crash:
+            self.desk.report(self, fault.message)
+        exchange.cut()
+        self._settle()
+
+    def returned(self) -> None:
+        """Unstarted on a worker that is gone: wait again, if anybody still does."""
+        self.lent = False
+        self._throttle = None
+        if self.gone:
+            self.cancelled = True
+            self._settle()
+        else:
+            super().returned()
+            self.desk.waits_again(self)
+
+    def dropped(self, reason: str) -> None:
+        """The server stops before a worker was free."""
+        if not self.settled:
+            self.desk.unavailable(self)
+            self._settle()
+
+    # what the waiting room calls
+
+    def waited_too_long(self) -> None:
+        """No worker was free in time."""
+        self.cancel()
+        self.desk.too_late(self)
+        self._settle()
+
+    # what the connection calls
+
+    def client_gone(self) -> None:
+        """Drop the answer; the worker goes on, unless none has started."""
+        self.gone = True
+        self._resume()
+        if not self.lent:
+            self.withdraw()
+
+    def withdraw(self) -> bool:
+        """Give up if no worker has it yet."""
+        if self.lent:
+            return False
+        self.gone = True
+        self.cancel()
+        self.exchange.request.body = b""
+        self._settle()
+        return True
+
+    def client_stalled(self) -> None:
+        """Make the worker wait."""
+        if self._throttle is not None:
+            self._throttle[0]()
+
+    def client_reads(self) -> None:
+        """Let it go on."""
+        self._resume()
+
+    def _resume(self) -> None:
+        if self._throttle is not None:
+            self._throttle[1]()
+
+    def _stream(self, flags: int, context: bytes, body: bytes) -> bool:
+        exchange = self.exchange
+        if exchange.mode:
+            self._note_trailers(flags, context)
+            return exchange.send(body)
+        try:
+            head = read_head(flags, context) if context else _OK
+        except ValueError as err:
+            self._unreadable(err)
+            return False
+        if head.status < 200:
+            return self._interim(head, body)
+        self._stream_trailers = head.trailers
+        return exchange.begin(head, body)
+
+    def _interim(self, head: ResponseHead, body: bytes) -> bool:
+        if head.status == 101:
+            self.desk.warn(self, "status 101 is not supported, it was not sent")
+        else:
+            self.exchange.inform(head)
+        if body:
+            self.desk.warn(self, f"the body of an answer with status {head.status} was dropped")
+        return not self.gone
+
+    def _last_piece(self, flags: int, context: bytes, body: bytes) -> None:
+        self._note_trailers(flags, context)
+        if self.exchange.send(body):
+            self.exchange.end(self._stream_trailers)
+
+    def _note_trailers(self, flags: int, context: bytes) -> None:
+        """Heads repeated in every chunk matter only for trailers that become known late."""
+        if b"railer" not in context:
+            return
+        try:
+            self._stream_trailers = read_head(flags, context).trailers or self._stream_trailers
+        except ValueError as err:
+            self.desk.warn(self, f"unreadable context in mid-stream: {err}")
+
+    def _unreadable(self, err: ValueError) -> None:
+        if isinstance(err, UnknownStatus):
+            FailurePages.text(self.exchange, 500, f"{err}\n")
+        else:
+            self.desk.failed(self, f"malformed answer: {err}")
+        self.desk.report(self, f"malformed answer: {err}")
+
+    def _settle(self) -> None:
+        if not self.settled:
+            self.settled = True
+            self._throttle = None
+            self.desk.settled(self)
+
+
+def _headless(body: bytes) -> ResponseHead:
+    if not body:
+        raise ValueError("the answer has neither status nor body")
+    return _OK

@@ -1,0 +1,97 @@
+"""HTTP as a source of deliveries."""
+
+import asyncio
+
+from rrjobs.drivers.http.config import HttpConfig
+from rrjobs.drivers.http.gate import Gate
+from rrjobs.errors import AlreadyInState
+from rrjobs.pipeline.driver import Sink, SourceState
+from rrjobs.protocol.http1.limits import Limits
+from rrjobs.protocol.http1.server import HttpServer
+from rrjobs.runtime.address import Address, parse_address
+from rrjobs.runtime.events import Events
+
+
+class HttpDriver:
+    """One HTTP/1.1 listener in front of the pipeline.
+
+    Life: `start` listens, `run` returns after `close`. To drain: `stop_accepting`, then `draining`, then wait for
+    `idle`, then `close`.
+    """
+
+    def __init__(self, config: HttpConfig, events: Events) -> None:
+        self._gate = Gate(config, events)
+        self._server = HttpServer(parse_address(config.address), self._gate, limits_of(config))
+        self._closed = asyncio.Event()
+        self._started = False
+
+    @property
+    def address(self) -> Address:
+        """Where it listens, with the real port once started."""
+        return self._server.address
+
+    @property
+    def active(self) -> int:
+        """Requests waiting for a worker or on one."""
+        return self._gate.active
+
+    async def start(self, sink: Sink) -> None:
+        """Listen; raises AddressError. Requests go into `sink`."""
+        self._gate.start(sink)
+        await self._server.start()
+        self._started = True
+
+    async def run(self, sink: Sink) -> None:
+        """Serve until `close`; starts if nobody did."""
+        if not self._started:
+            await self.start(sink)
+        await self._closed.wait()
+
+    async def pause(self) -> None:
+        """Answer new requests with 503; those under way go on."""
+        if not self._gate.open:
+            raise AlreadyInState("http is paused already")
+        self._gate.open = False
+
+    async def resume(self) -> None:
+        """Take requests again."""
+        if self._gate.open:
+            raise AlreadyInState("http is not paused")
+        self._gate.open = True
+
+    async def state(self) -> SourceState:
+        """`active` counts requests waiting or on a worker."""
+        return SourceState("http", str(self.address), self._gate.open, active=self._gate.active)
+
+    def stop_accepting(self) -> None:
+        """No new connections."""
+        self._server.stop_accepting()
+
+    def draining(self, retry_after_s: float) -> None:
+        """Answer what is under way, close idle connections, and send new requests away with 503 and Retry-After."""
+        self._gate.pages.leave(retry_after_s)
+        self._gate.open = False
+        self._server.drain()
+
+    async def close(self) -> None:
+        """Close every connection, answered or not; safe twice and before `start`."""
+        self._gate.close()
+        await self._server.stop()
+        self._closed.set()
+
+
+def limits_of(config: HttpConfig) -> Limits:
+    """The bounds that the protocol room enforces."""
+    limits = config.limits
+    return Limits(
+        header_bytes=limits.header_bytes,
+        line_bytes=limits.line_bytes,
+        headers=limits.headers,
+        body_bytes=config.max_request_bytes,
+        header_timeout_s=limits.header_timeout_s,
+        body_timeout_s=limits.body_timeout_s,
+        write_timeout_s=limits.write_timeout_s,
+        idle_timeout_s=limits.idle_timeout_s,
+        max_connections=limits.max_connections,
+        max_pipelined=limits.max_pipelined,
+    )

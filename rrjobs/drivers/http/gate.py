@@ -1,0 +1,152 @@
+"""Where requests become deliveries and failures become answers; counts what is between."""
+
+import asyncio
+from typing import cast
+
+from rrjobs.drivers.http import codec_json, codec_protobuf
+from rrjobs.drivers.http.access_log import AccessLog
+from rrjobs.drivers.http.config import HttpConfig
+from rrjobs.drivers.http.context import Context
+from rrjobs.drivers.http.delivery import HttpDelivery, Parsed
+from rrjobs.drivers.http.failures import FailurePages
+from rrjobs.drivers.http.target import Target, read_target
+from rrjobs.drivers.http.waiting import WaitingRoom
+from rrjobs.errors import PoolStopped
+from rrjobs.pipeline.driver import Sink
+from rrjobs.protocol.frame import CODEC_JSON, CODEC_PROTO, MAX_PAYLOAD_BYTES, data_frame
+from rrjobs.protocol.http1.answerer import BodySink
+from rrjobs.protocol.http1.exchange import Exchange
+from rrjobs.protocol.http1.head import ResponseHead
+from rrjobs.protocol.http1.request import Refusal
+from rrjobs.runtime.events import Events
+
+_EMPTY_OK = ResponseHead(200, {})
+
+
+class Gate:
+    """Takes requests from connections and puts them into the pipeline; `open` is False while none are taken."""
+
+    def __init__(self, config: HttpConfig, events: Events) -> None:
+        self._events = events
+        self._priority = config.priority
+        self._max_active = config.pool.max_queue_size
+        self._protobuf = config.codec == "protobuf"
+        self._sink: Sink | None = None
+        self._number = 0
+        self._log = AccessLog(events, long=config.access_logs)
+        self._waiting = WaitingRoom(config.pool.allocate_timeout_s)
+        self.pages = FailurePages(config.internal_error_code, debug=config.pool.debug)
+        self.open = False
+        self.active = 0
+        """Requests waiting for a worker or on one."""
+
+    def start(self, sink: Sink) -> None:
+        """Requests go into this sink from now on."""
+        self._sink = sink
+        self.open = True
+
+    def close(self) -> None:
+        """Take no more and forget who waits."""
+        self.open = False
+        self._waiting.close()
+
+    # what connections call
+
+    def body_sink(self, exchange: Exchange) -> BodySink | None:
+        """Bodies are collected in memory."""
+        return None
+
+    def requested(self, exchange: Exchange) -> None:
+        """A whole request: into the pipeline with it."""
+        request = exchange.request
+        if not self.open:
+            self.pages.unavailable(exchange)
+            return
+        if request.target == "*" and request.method == "OPTIONS":
+            exchange.answer(_EMPTY_OK)
+            return
+        try:
+            target = read_target(request.target, request.host or exchange.wire.local)
+        except ValueError as err:
+            self.pages.text(exchange, 400, f"400 Bad Request: {err}\n")
+            return
+        self._submit(exchange, target, None)
+
+    def refused(self, peer: str, refusal: Refusal) -> None:
+        """Somebody sent what is no request."""
+        self._events.emit("http.refused", remote_address=peer, status=refusal.status, reason=refusal.reason)
+
+    def _submit(self, exchange: Exchange, target: Target, form: Parsed | None) -> None:
+        assert self._sink is not None
+        self._number += 1
+        delivery = HttpDelivery(self, exchange, target, exchange.wire.peer, form, self._priority, self._number)
+        exchange.answerer = delivery
+        if self._log.wanted:
+            delivery.started_at = asyncio.get_running_loop().time()
+        self.active += 1
+        if self._max_active and self.active > self._max_active:
+            self._overflow(delivery)
+            return
+        try:
+            self._sink.put(delivery)
+        except PoolStopped as err:
+            delivery.dropped(str(err))
+            return
+        if not delivery.lent:
+            self._waiting.add(delivery)
+
+    def _overflow(self, delivery: HttpDelivery) -> None:
+        reason = f"{self._max_active} requests are running or waiting already (http.pool.max_queue_size)"
+        self.failed(delivery, reason)
+        self.report(delivery, reason)
+        self.settled(delivery)
+
+    # what deliveries call
+
+    def frame(self, context: Context, body: bytes | bytearray) -> bytes:
+        """The request frame in the configured codec."""
+        if len(body) > MAX_PAYLOAD_BYTES - 2**24:
+            raise ValueError(f"a body of {len(body)} bytes does not fit into a frame")
+        payload = cast(bytes, body)
+        if self._protobuf:
+            return data_frame(codec_protobuf.encode_context(context), payload, CODEC_PROTO)
+        return data_frame(codec_json.encode_context(context), payload, CODEC_JSON)
+
+    def waits_again(self, delivery: HttpDelivery) -> None:
+        """A worker gave it back unstarted: the wait for the next one has its full time."""
+        if delivery.waits:
+            self._waiting.add(delivery)
+
+    def failed(self, delivery: HttpDelivery, reason: str) -> None:
+        """Answer in place of the worker."""
+        self.pages.failed(delivery.exchange, reason)
+
+    def too_late(self, delivery: HttpDelivery) -> None:
+        """No worker was free in time."""
+        reason = "no worker was free in time (http.pool.allocate_timeout)"
+        self.pages.no_workers(delivery.exchange, reason)
+        self.report(delivery, reason)
+
+    def unavailable(self, delivery: HttpDelivery) -> None:
+        """The server stops."""
+        self.pages.unavailable(delivery.exchange)
+
+    def report(self, delivery: HttpDelivery, reason: str) -> None:
+        """One log event for an answer that was none."""
+        self._emit("http.failed", delivery, reason)
+
+    def warn(self, delivery: HttpDelivery, message: str) -> None:
+        """One log event for an answer with something wrong in it."""
+        self._emit("http.warning", delivery, message)
+
+    def settled(self, delivery: HttpDelivery) -> None:
+        """Out of the count, and into the access log."""
+        self.active -= 1
+        if delivery.form is not None:
+            delivery.form.discard()
+        if self._log.wanted:
+            self._log.record(delivery.exchange, delivery.peer, delivery.ident, delivery.started_at)
+
+    def _emit(self, name: str, delivery: HttpDelivery, reason: str) -> None:
+        request = delivery.exchange.request
+        self._events.emit(name, id=delivery.ident, method=request.method, path=delivery.target.path, reason=reason)

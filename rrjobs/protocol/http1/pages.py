@@ -1,0 +1,21 @@
+"""The short texts that stand in for an answer."""
+
+from functools import lru_cache
+from http import HTTPStatus
+
+from rrjobs.protocol.http1.head import ResponseHead
+from rrjobs.protocol.http1.request import Refusal
+
+_TEXT = {"Content-Type": ["text/plain; charset=utf-8"]}
+
+
+@lru_cache(maxsize=64)
+def text_head(status: int) -> ResponseHead:
+    """The head of a plain text page."""
+    return ResponseHead(status, _TEXT)
+
+
+def refusal_page(refusal: Refusal) -> tuple[ResponseHead, bytes]:
+    """What a client reads that sent something unacceptable."""
+    phrase = HTTPStatus(refusal.status).phrase
+    return text_head(refusal.status), f"{refusal.status} {phrase}: {refusal.reason}\n".encode()

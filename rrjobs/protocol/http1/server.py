@@ -1,0 +1,134 @@
+"""An HTTP/1.1 server: listening sockets, open connections, and the clock that enforces their time limits."""
+
+import asyncio
+import socket
+from collections import deque
+from pathlib import Path
+
+from rrjobs.protocol.http1.connection import Connection
+from rrjobs.protocol.http1.limits import Limits
+from rrjobs.protocol.http1.line import PARKED
+from rrjobs.protocol.http1.roles import Handler
+from rrjobs.runtime.address import Address, UnixAddress
+from rrjobs.runtime.listen import bound_address, listen
+
+
+class HttpServer:
+    """Serves one address with one handler.
+
+    Beyond `limits.max_connections` it stops accepting, so that further clients wait in the kernel; those that were
+    accepted before it noticed are parked unread.
+    """
+
+    def __init__(self, address: Address, handler: Handler, limits: Limits) -> None:
+        self.address = address
+        self.handler = handler
+        self.limits = limits
+        self.now = 0.0
+        self.draining = False
+        self._sockets: list[socket.socket] = []
+        self._acceptors: list[asyncio.Server] = []
+        self._connections: set[Connection] = set()
+        self._parked: deque[Connection] = deque()
+        self._tick: asyncio.TimerHandle | None = None
+        self._accepting: asyncio.Task[None] | None = None
+        self._empty: asyncio.Event | None = None
+
+    @property
+    def connections(self) -> int:
+        """How many are open, parked ones included."""
+        return len(self._connections)
+
+    async def start(self) -> None:
+        """Listen; raises AddressError. `address` then has the real port."""
+        self._sockets = listen(self.address)
+        self.address = bound_address(self.address, self._sockets)
+        self._check_times()
+        await self._accept()
+
+    def stop_accepting(self) -> None:
+        """Close the listening sockets: new clients are refused by the kernel. Open connections go on."""
+        if self._accepting is not None:
+            self._accepting.cancel()
+            self._accepting = None
+        self._hold_back()
+        for one in self._sockets:
+            one.close()
+        if self._sockets and isinstance(self.address, UnixAddress):
+            Path(self.address.path).unlink(missing_ok=True)
+        self._sockets = []
+
+    def drain(self) -> None:
+        """Close idle connections, and each other one after the answers that are due."""
+        self.draining = True
+        for connection in tuple(self._connections):
+            connection.drain()
+
+    async def wait_closed(self) -> None:
+        """Until no connection is open."""
+        if self._connections:
+            self._empty = asyncio.Event()
+            await self._empty.wait()
+
+    async def stop(self) -> None:
+        """Close everything now; safe twice and before `start`."""
+        self.stop_accepting()
+        for connection in tuple(self._connections):
+            connection.abort()
+        await self.wait_closed()
+        if self._tick is not None:
+            self._tick.cancel()
+            self._tick = None
+
+    def opened(self, connection: Connection) -> None:
+        """A connection was accepted."""
+        self._connections.add(connection)
+        if len(self._connections) > self.limits.max_connections:
+            connection.hold(PARKED)
+            self._parked.append(connection)
+        if len(self._connections) >= self.limits.max_connections:
+            self._hold_back()
+
+    def closed(self, connection: Connection) -> None:
+        """A connection is no more."""
+        self._connections.discard(connection)
+        if self._empty is not None and not self._connections:
+            self._empty.set()
+        if self._parked:
+            self._unpark(connection)
+        elif not self._acceptors and self._sockets and self._accepting is None:
+            self._accepting = asyncio.get_running_loop().create_task(self._accept())
+
+    def _unpark(self, gone: Connection) -> None:
+        if gone in self._parked:
+            self._parked.remove(gone)
+            return
+        connection = self._parked.popleft()
+        connection.since = self.now
+        connection.release(PARKED)
+
+    def _hold_back(self) -> None:
+        for acceptor in self._acceptors:
+            acceptor.close()
+        self._acceptors = []
+
+    async def _accept(self) -> None:
+        loop = asyncio.get_running_loop()
+        for one in self._sockets:
+            twin = one.dup()
+            if one.family == socket.AF_UNIX:
+                acceptor = await loop.create_unix_server(self._connect, sock=twin, backlog=4096)
+            else:
+                acceptor = await loop.create_server(self._connect, sock=twin, backlog=4096)
+            self._acceptors.append(acceptor)
+        self._accepting = None
+
+    def _connect(self) -> Connection:
+        return Connection(self)
+
+    def _check_times(self) -> None:
+        loop = asyncio.get_running_loop()
+        self.now = loop.time()
+        self._tick = loop.call_later(self.limits.tick_s, self._check_times)
+        for connection in tuple(self._connections):
+            connection.check(self.now)
