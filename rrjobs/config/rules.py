@@ -48,8 +48,11 @@ def _any_serves_something(root: Node, findings: Findings) -> None:
 
 
 def _http_listens(root: Node, findings: Findings) -> None:
-    http, address = root.get("http"), root.get("http", "address")
-    if http is not None and isinstance(http.value, dict) and (address is None or address.value == ""):
+    http = root.get("http")
+    if http is None or not isinstance(http.value, dict) or any(http.get(other) for other in ("ssl", "fcgi")):
+        return  # of those, that they are not available yet is all there is to say
+    address = http.get("address")
+    if address is None or address.value == "":
         text = "unable to run http service, no method has been specified: write address: 127.0.0.1:8080"
         findings.error_at(root, ("http", "address"), text)
 

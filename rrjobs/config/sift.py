@@ -16,6 +16,8 @@ from rrjobs.runtime.section import Section
 from rrjobs.runtime.values import DURATION
 
 _SMALLEST_LIKELY_NS = 1_000_000
+_NOTHING: tuple[object, ...] = ({}, [], "", False, "\n")
+"""Values that ask for nothing of a feature; the last one is what `logs.line_ending` would do anyway."""
 
 
 def sift(model: type[Section], node: Node, path: Path, findings: Findings) -> object:
@@ -49,7 +51,7 @@ def _set_aside(model: type[Section], key: str, held: Node, at: Path, findings: F
         findings.warn(held.named_at, at, f"ignored: {model.tolerated[key]}")
         return True
     if key in model.not_yet:
-        if held.value not in ({}, [], "", False):
+        if held.value not in _NOTHING:
             reason = model.not_yet[key]
             findings.error(held.named_at, at, f"not available yet{f': {reason}' if reason else ''}; remove it")
         return True

@@ -8,10 +8,15 @@ from pydantic import BeforeValidator
 from rrjobs.runtime.section import Section, setting
 from rrjobs.runtime.values import Flag, Int, Names, parse_map
 
+_SYNONYMS = {"off": "none", "false": "none", "warning": "warn", "dpanic": "error", "panic": "error", "fatal": "error"}
+"""RoadRunner's other words; its levels above error are kept for failures that end it."""
+
 
 def _word(value: object) -> object:
-    word = value.strip().lower() if isinstance(value, str) else value
-    return {"off": "none", "warning": "warn", False: "none"}.get(word, word) if isinstance(word, str | bool) else word
+    if not isinstance(value, str | bool):
+        return value
+    word = str(value).strip().lower()
+    return _SYNONYMS.get(word, word)
 
 
 Mode = Annotated[Literal["development", "production", "raw", "none"], BeforeValidator(_word)]
@@ -54,7 +59,11 @@ class LogConfig(Section):
     not_yet: ClassVar[Mapping[str, str]] = _NOT_YET
 
     mode: Mode = setting("development", "development (coloured text), production (JSON), raw (messages alone) or none.")
-    level: Level = setting("info", "Least level that is logged: debug, info, warn or error.", differs="debug there")
+    level: Level = setting(
+        "info",
+        "Least level that is logged: debug, info, warn or error.",
+        differs="the default there is debug; panic and fatal mean error here",
+    )
     encoding: Encoding | None = setting(None, "console or json; by default json in production, else console.")
     output: Names = setting(("stderr",), "stderr, stdout or paths of files.")
     err_output: Names = setting(("stderr",), "Where failures of logging itself are told.")

@@ -12,6 +12,18 @@ from rrjobs.runtime.values import Names, parse_map
 DEFAULT_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
+def _objectives(value: object) -> object:
+    """A map or a list of maps; the dot of a quantile has made levels of it, as of every key with one."""
+    entries = parse_map(value)
+    if not isinstance(entries, Mapping):
+        return entries
+    joined: dict[object, object] = {}
+    for key, held in entries.items():
+        inner = held.items() if isinstance(held, Mapping) else None
+        joined |= {key: held} if inner is None else {f"{key}.{rest}": error for rest, error in inner}
+    return joined
+
+
 class CollectorConfig(Section):
     """A metric of the application, set over RPC by its short name."""
 
@@ -23,7 +35,7 @@ class CollectorConfig(Section):
     buckets: Annotated[tuple[float, ...], AfterValidator(lambda buckets: buckets or DEFAULT_BUCKETS)] = setting(
         DEFAULT_BUCKETS, "Upper bounds of a histogram's buckets."
     )
-    objectives: Annotated[Mapping[float, float], BeforeValidator(parse_map)] = setting(
+    objectives: Annotated[Mapping[float, float], BeforeValidator(_objectives)] = setting(
         dict, "Quantiles of a summary and their allowed errors."
     )
 

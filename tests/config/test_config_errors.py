@@ -151,6 +151,8 @@ def test_another_version_is_read_with_a_warning(read):
         "otel: {insecure: true}",
         "http: {address: ':80', ssl: {address: ':443'}}",
         "http: {address: ':80', middleware: [gzip]}",
+        "http: {ssl: {address: ':443'}}",
+        "http: {fcgi: {address: ':9000'}}",
         "http: {address: ':80', static: {dir: .}}",
         "http: {address: ':80', http2: {h2c: true}}",
         "http: {address: ':80', pool: {dynamic_allocator: {max_workers: 5}}}",

@@ -134,3 +134,16 @@ def test_secrets_are_hidden_and_the_rest_is_shown(read):
     assert shown["KEYBOARD"] == "us"
     assert shown["DATABASE_URL"] == "mysql://me:***@db/x"
     assert "hunter2" not in str(told)
+
+
+def test_quantiles_are_numbers_however_they_are_written(read):
+    text = "metrics:\n  collect:\n    a: {type: summary, objectives: {0.5: 0.05, 0.99: 0.001, 1: 0.1}}\n"
+    text += "    b: {type: summary, objectives: [{0.5: 0.05}, {1.0: 0.1}]}\n"
+    collect = read(text).loaded.root.metrics.collect
+    assert collect["a"].objectives == {0.5: 0.05, 0.99: 0.001, 1.0: 0.1}
+    assert collect["b"].objectives == {0.5: 0.05, 1.0: 0.1}
+
+
+@pytest.mark.parametrize(("word", "level"), [("WARNING", "warn"), ("panic", "error"), ("fatal", "error")])
+def test_roadrunner_s_other_words_for_levels_are_understood(read, word, level):
+    assert read(f'logs: {{level: {word}, mode: off, line_ending: "\\n"}}\n').loaded.root.logs.level == level
