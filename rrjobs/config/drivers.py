@@ -9,9 +9,6 @@ MODELS: dict[str, str] = {
     "memory": "rrjobs.drivers.memory.config:MemoryConfig",
 }
 
-NOT_YET = ("amqp", "kafka", "sqs", "nats", "beanstalk", "boltdb", "google_pub_sub", "temporal")
-"""Drivers RoadRunner or our design has, and this version has not."""
-
 
 class DriverModels(Mapping[str, type[Section]]):
     """The models by driver, each imported when it is first asked for."""

@@ -39,7 +39,7 @@ def _section(model: Section, nodes: Node, path: Path) -> Iterator[Effective]:
         value = getattr(model, attribute)
         at = (*path, key)
         if value is None and key == "prefetch" and isinstance(model, PoolConfig):
-            value = default_prefetch(str(path[0]))
+            value = _default_prefetch(str(path[0]))
         if isinstance(value, Section):
             yield from _section(value, nodes, at)
         elif isinstance(value, Mapping):
@@ -47,6 +47,13 @@ def _section(model: Section, nodes: Node, path: Path) -> Iterator[Effective]:
         elif value is not None:
             shown = format_duration(value) if kind_of(field) in (DURATION, SECONDS) else _shown(dotted(at), value)
             yield Effective(dotted(at), shown, _origin(type(model), nodes, path, key))
+
+
+def _default_prefetch(owner: str) -> int | str:
+    """What a prefetch nobody set will be; a pool for both has that of each."""
+    if owner == "any":
+        return f"{default_prefetch('http')} for requests, {default_prefetch('jobs')} for jobs"
+    return default_prefetch(owner)
 
 
 def _entries(entries: Mapping[object, object], nodes: Node, path: Path) -> Iterator[Effective]:

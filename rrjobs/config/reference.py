@@ -8,10 +8,11 @@ from typing import Literal, get_args, get_origin
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from rrjobs.config.drivers import MODELS, NOT_YET
+from rrjobs.config.drivers import MODELS
 from rrjobs.config.reference_text import INTRO, SECTIONS
 from rrjobs.config.root import Root
 from rrjobs.config.shape import DRIVERS, is_driver_config, keys, kind_of, named_sections_of, section_of
+from rrjobs.drivers.table import NOT_YET
 from rrjobs.runtime.duration import format_duration
 from rrjobs.runtime.section import FACTS, Section
 from rrjobs.runtime.values import DURATION, SECONDS

@@ -1,6 +1,5 @@
 """From the tree to the data a model validates: keys that are no model's business are told about and left out."""
 
-from rrjobs.config.drivers import NOT_YET
 from rrjobs.config.nodes import Node, Path, plain
 from rrjobs.config.problems import Findings, did_you_mean
 from rrjobs.config.shape import (
@@ -12,6 +11,7 @@ from rrjobs.config.shape import (
     named_sections_of,
     section_of,
 )
+from rrjobs.drivers.table import NOT_YET
 from rrjobs.runtime.section import Section
 from rrjobs.runtime.values import DURATION
 

@@ -8,8 +8,8 @@ from pydantic import BeforeValidator
 from rrjobs.runtime.section import Section, setting
 from rrjobs.runtime.values import Flag, Int, Names, parse_map
 
-_SYNONYMS = {"off": "none", "false": "none", "warning": "warn", "dpanic": "error", "panic": "error", "fatal": "error"}
-"""RoadRunner's other words; its levels above error are kept for failures that end it."""
+_SYNONYMS = {"off": "none", "false": "none", "warning": "warn", "dpanic": "panic", "fatal": "panic"}
+"""RoadRunner's other words."""
 
 
 def _word(value: object) -> object:
@@ -20,7 +20,7 @@ def _word(value: object) -> object:
 
 
 Mode = Annotated[Literal["development", "production", "raw", "none"], BeforeValidator(_word)]
-Level = Annotated[Literal["debug", "info", "warn", "error"], BeforeValidator(_word)]
+Level = Annotated[Literal["debug", "info", "warn", "error", "panic"], BeforeValidator(_word)]
 Encoding = Annotated[Literal["console", "json"], BeforeValidator(_word)]
 
 _NOT_YET = {
@@ -61,8 +61,8 @@ class LogConfig(Section):
     mode: Mode = setting("development", "development (coloured text), production (JSON), raw (messages alone) or none.")
     level: Level = setting(
         "info",
-        "Least level that is logged: debug, info, warn or error.",
-        differs="the default there is debug; panic and fatal mean error here",
+        "Least level that is logged: debug, info, warn, error or panic, which logs next to nothing.",
+        differs="the default there is debug",
     )
     encoding: Encoding | None = setting(None, "console or json; by default json in production, else console.")
     output: Names = setting(("stderr",), "stderr, stdout or paths of files.")

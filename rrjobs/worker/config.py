@@ -134,7 +134,7 @@ class PoolConfig(Section):
     prefetch: Prefetch | None = setting(
         None,
         "Deliveries written to a worker ahead of its answers: a number, or auto, which measures. "
-        "Default: auto for jobs, 1 for http and any.",
+        "Default: auto for jobs, 1 for requests, in a pool for both too.",
         unit="deliveries",
         differs="RoadRunner has no prefetch",
     )
@@ -142,7 +142,7 @@ class PoolConfig(Section):
 
 
 def default_prefetch(mode: str) -> int | Literal["auto"]:
-    """The prefetch of a pool that names none: jobs are measured, requests go one by one."""
+    """The prefetch of a pool that names none, for deliveries of a mode: jobs are measured, requests go one by one."""
     return "auto" if mode == "jobs" else 1
 
 

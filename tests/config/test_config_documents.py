@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from json_schema_check import violations
 
+from rrjobs.config.drivers import MODELS
 from rrjobs.config.load import Request, examine
 from rrjobs.config.nodes import Source, plain
 from rrjobs.config.problems import Findings
@@ -14,6 +15,7 @@ from rrjobs.config.root import Root
 from rrjobs.config.schema import build_schema, schema_text, sections
 from rrjobs.config.shape import keys
 from rrjobs.config.yaml_text import parse_yaml
+from rrjobs.drivers.table import DRIVERS
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "config").glob("*.yaml"))
@@ -44,6 +46,10 @@ def test_the_full_example_has_every_key_there_is():
     every = {key for model in sections(Root) for _, key, _ in keys(model)}
     alternatives = {"include", "envfile"}
     assert every - written - alternatives == set()
+
+
+def test_every_driver_there_is_has_a_model_for_its_keys():
+    assert set(MODELS) == set(DRIVERS)
 
 
 def test_the_shipped_schema_is_current():

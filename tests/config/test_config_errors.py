@@ -29,7 +29,7 @@ def test_all_errors_of_all_sections_are_told_at_once_in_the_order_of_the_file(re
         ".rr.yaml:11:20: jobs.pipelines.mail.driver: unknown driver 'memroy', did you mean `memory`?",
         ".rr.yaml:12:47: jobs.pipelines.news.config.prefetch: must be a whole number, got 'none'",
         ".rr.yaml:13:1: rcp: unknown key, did you mean `rpc`?",
-        "-o logs.level: logs.level: must be 'debug', 'info', 'warn' or 'error', got 'loud'",
+        "-o logs.level: logs.level: must be 'debug', 'info', 'warn', 'error' or 'panic', got 'loud'",
     ]
     assert found.warnings == [
         ".rr.yaml:8:23: http.pool.allocate_timeout: 30 means 30 nanoseconds; write 30s for seconds"

@@ -114,6 +114,8 @@ def test_the_prefetch_that_nobody_set_is_shown_as_what_it_will_be(read):
     told = sources(read(HTTP + "jobs: {}\n"))
     assert told["http.pool.prefetch"] == (1, "default")
     assert told["jobs.pool.prefetch"] == ("auto", "default")
+    both = sources(read(f"any: {{}}\n{HTTP}jobs: {{}}\n"))
+    assert both["any.pool.prefetch"] == ("1 for requests, auto for jobs", "default")
 
 
 def test_pools_that_serve_nothing_are_not_shown(read):
@@ -144,6 +146,6 @@ def test_quantiles_are_numbers_however_they_are_written(read):
     assert collect["b"].objectives == {0.5: 0.05, 1.0: 0.1}
 
 
-@pytest.mark.parametrize(("word", "level"), [("WARNING", "warn"), ("panic", "error"), ("fatal", "error")])
+@pytest.mark.parametrize(("word", "level"), [("WARNING", "warn"), ("panic", "panic"), ("fatal", "panic")])
 def test_roadrunner_s_other_words_for_levels_are_understood(read, word, level):
     assert read(f'logs: {{level: {word}, mode: off, line_ending: "\\n"}}\n').loaded.root.logs.level == level
