@@ -7,7 +7,6 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from rrjobs.config.complaints import complain
 from rrjobs.config.dotenv import read_dotenv
 from rrjobs.config.files import read_text
 from rrjobs.config.include import apply_includes
@@ -157,6 +156,8 @@ def _check(tree: Node, reading: Reading, environment: Mapping[str, str]) -> None
     try:
         root = Root.model_validate(data, context={**FROM_FILE, "drivers": DRIVERS})
     except ValidationError as err:
+        from rrjobs.config.complaints import complain  # imported here: only wrong configurations need it
+
         complain(err, Root, tree, findings)
         return
     if findings.errors:

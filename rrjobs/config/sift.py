@@ -11,7 +11,6 @@ from rrjobs.config.shape import (
     named_sections_of,
     section_of,
 )
-from rrjobs.drivers.table import NOT_YET
 from rrjobs.runtime.section import Section
 from rrjobs.runtime.values import DURATION
 
@@ -83,6 +82,8 @@ def _check_driver(node: Node, data: dict[str, object], path: Path, findings: Fin
     held = node.get("driver")
     if held is None:
         return
+    from rrjobs.drivers.table import NOT_YET  # imported here: it brings the interfaces of the pipeline along
+
     if name in NOT_YET:
         findings.error(held.origin, (*path, "driver"), f"the driver {name} is not available yet; memory is")
     else:
