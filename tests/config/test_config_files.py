@@ -204,5 +204,5 @@ def test_load_raises_all_errors_at_once(tmp_path):
 
 def test_reading_changes_neither_directory_nor_environment(read):
     before = (Path.cwd(), dict(os.environ))
-    read(HTTP, files={"my.env": "RRJOBS_SECRET=1\n"}, request=Request(dotenv=Path("my.env"))).loaded  # noqa: B018
+    assert read(HTTP, files={"my.env": "RRJOBS_SECRET=1\n"}, request=Request(dotenv=Path("my.env"))).loaded is not None
     assert (Path.cwd(), dict(os.environ)) == before
