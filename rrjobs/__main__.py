@@ -1,0 +1,5 @@
+"""`python -m rrjobs`."""
+
+from rrjobs.cli.main import main
+
+main()

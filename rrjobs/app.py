@@ -1,0 +1,189 @@
+"""Composition root: builds the rooms from the configuration, starts and stops them in order."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from rrjobs import __version__
+from rrjobs.config.load import Loaded
+from rrjobs.drivers.table import DriverTable
+from rrjobs.errors import ConfigError
+from rrjobs.pipeline.config import JobsConfig
+from rrjobs.pipeline.dispatcher import Dispatcher, DrainReport
+from rrjobs.pipeline.driver import Sink
+from rrjobs.pipeline.registry import Registry
+from rrjobs.runtime.events import Events
+from rrjobs.runtime.on_init import InitFailed, run_to_end
+from rrjobs.services.statuses import Statuses
+from rrjobs.worker.config import PoolConfig, ServerConfig
+from rrjobs.worker.fleet import Fleet
+from rrjobs.worker.guard import Guard
+from rrjobs.worker.launcher import Launch, Launcher
+from rrjobs.worker.pool import Pool
+from rrjobs.worker.relay_listener import RelayListener
+
+if TYPE_CHECKING:  # imported for real only when the configuration has their section
+    from rrjobs.drivers.http.driver import HttpDriver
+    from rrjobs.rpc.server import RpcServer
+    from rrjobs.services.status import StatusServer
+
+RETRY_AFTER_S = 5
+"""What clients are told while the server drains: another instance is probably there by then."""
+
+
+class App:
+    """One server. `start` raises and leaves nothing behind; `drain` and `stop` end it."""
+
+    def __init__(self, loaded: Loaded, events: Events) -> None:
+        root = loaded.root
+        self.root = root
+        self.events = events
+        self.fleet = Fleet()
+        self.registry: Registry | None = None
+        self._tree: Mapping[str, object] = loaded.tree
+        self._guard = Guard()
+        self._server = root.server or ServerConfig()
+        relay = self._server.relay or ""
+        self._listener = RelayListener(relay) if relay.startswith(("tcp://", "unix://")) else None
+        capacity = root.jobs.pipeline_size if root.jobs else JobsConfig().pipeline_size
+        self.dispatcher = Dispatcher(capacity, events)
+        self._lanes: list[tuple[str, Pool, dict[str, int | str]]] = []
+        self._plan_pools()
+        if root.jobs is not None:
+            self.registry = Registry(self._job_sink, events, root.jobs, DriverTable())
+        stat = self.registry.stat if self.registry else None
+        consumed = frozenset(root.jobs.consume) if root.jobs else frozenset()
+        self.statuses = Statuses(self.fleet.names(), self.fleet.of, stat, consumed)
+        self.http = self._build_http()
+        self.rpc = self._build_rpc()
+        self.status = self._build_status()
+
+    @property
+    def lanes(self) -> list[tuple[str, Pool, dict[str, int | str]]]:
+        """Name, pool and prefetch of every lane."""
+        return self._lanes
+
+    async def start(self) -> None:
+        """on_init, then pools, then whoever listens; raises RRJobsError."""
+        try:
+            await self._on_init()
+            self._guard.start()
+            if self._listener is not None:
+                await self._listener.start()
+            if self.rpc is not None:
+                await self.rpc.start()
+            await self.fleet.start()
+            for name, pool, prefetch in self._lanes:
+                self.dispatcher.add_lane(name, pool, prefetch)
+            if self.registry is not None:
+                await self.registry.start()
+            if self.http is not None:
+                await self.http.start(self.dispatcher.sink(self._lane_of("http")))
+            if self.status is not None:
+                await self.status.start()
+        except BaseException:
+            await self.stop(0.0)
+            raise
+
+    async def drain(self, grace_s: float) -> DrainReport:
+        """Fetch nothing new, finish what runs within `grace_s`, give the rest back."""
+        self.statuses.stopping = True
+        if self.registry is not None:
+            await self.registry.hold()
+        if self.http is not None:
+            self.http.stop_accepting()
+            self.http.draining(RETRY_AFTER_S)
+        return await self.dispatcher.drain(grace_s)
+
+    async def stop(self, grace_s: float) -> None:
+        """End everything: pools, then drivers (their last settles are done), then the services."""
+        await self.fleet.stop(grace_s)
+        if self.http is not None:
+            await self.http.close()
+        if self.registry is not None:
+            await self.registry.close()
+        if self.rpc is not None:
+            await self.rpc.stop()
+        if self.status is not None:
+            await self.status.stop()
+        if self._listener is not None:
+            await self._listener.stop()
+        self._guard.stop()
+
+    async def reset(self) -> None:
+        """New workers in all pools, without a failed delivery."""
+        await asyncio.gather(*(self.fleet.reset(name) for name in self.fleet.names()))
+
+    async def _on_init(self) -> None:
+        init = self._server.on_init
+        if init is None:
+            return
+        try:
+            printed = await run_to_end(init.command, init.exec_timeout_s, init.env, init.user)
+        except InitFailed as err:
+            if init.exit_on_error:
+                raise
+            self.events.emit("server.warning", text=str(err))
+            return
+        if printed:
+            self.events.emit("worker.output", text=printed)
+
+    def _plan_pools(self) -> None:
+        root = self.root
+        if (root.http or root.jobs or root.any_mode) and not self._command_known():
+            raise ConfigError(["server.command: is required: the command that starts a PHP worker"])
+        if root.any_mode is not None:
+            depth = root.any_mode.pool.prefetch or "auto"
+            self._plan("any", "any", root.any_mode.pool, {"http": root.any_mode.pool.prefetch or 1, "jobs": depth})
+            return
+        if root.http is not None:
+            self._plan("http", "http", root.http.pool, {"http": root.http.pool.prefetch or 1})
+        if root.jobs is not None:
+            pools = root.jobs.pools or {"": root.jobs.pool}
+            for name, config in pools.items():
+                lane = f"jobs/{name}" if name else "jobs"
+                self._plan("jobs", lane, config, {"jobs": config.prefetch or "auto"})
+
+    def _command_known(self) -> bool:
+        root = self.root
+        pools = [root.any_mode.pool] if root.any_mode else []
+        pools += [root.http.pool] if root.http else []
+        pools += list((root.jobs.pools or {"": root.jobs.pool}).values()) if root.jobs else []
+        return bool(self._server.command) or all(pool.command for pool in pools)
+
+    def _plan(self, plugin: str, lane: str, config: PoolConfig, prefetch: dict[str, int | str]) -> None:
+        launch = Launch(config.command, plugin, self.root.rpc.listen if self.root.rpc else "", __version__)
+        launcher = Launcher(self._server, launch, self._guard, self._listener)
+        pool = Pool(lane, config, launcher, self.events)
+        self.fleet.add(plugin, pool)
+        self._lanes.append((lane, pool, prefetch))
+
+    def _lane_of(self, mode: str) -> str:
+        return "any" if self.root.any_mode is not None else mode
+
+    def _job_sink(self, pool: str | None) -> Sink:
+        lane = self._lane_of("jobs")
+        return self.dispatcher.sink(f"{lane}/{pool}" if pool and lane == "jobs" else lane)
+
+    def _build_http(self) -> "HttpDriver | None":
+        if self.root.http is None:
+            return None
+        from rrjobs.drivers.http.driver import HttpDriver
+
+        return HttpDriver(self.root.http, self.events)
+
+    def _build_status(self) -> "StatusServer | None":
+        if self.root.status is None:
+            return None
+        from rrjobs.services.status import StatusServer
+
+        return StatusServer(self.root.status, self.statuses)
+
+    def _build_rpc(self) -> "RpcServer | None":
+        if self.root.rpc is None:
+            return None
+        from rrjobs.rpc.assembly import build_server
+
+        return build_server(
+            self.root.rpc.listen, self.events, self.registry, self.fleet, self.statuses, __version__, self._tree
+        )

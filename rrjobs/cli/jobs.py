@@ -1,0 +1,138 @@
+"""`rrjobs jobs`: pipelines of a running server, as subcommands or by RoadRunner's flags."""
+
+import json
+import uuid
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from rrjobs.cli.options import options_of
+from rrjobs.rpc.client import RpcClient
+
+
+@click.group("jobs", invoke_without_command=True, help="List, pause, resume, push to and destroy pipelines.")
+@click.option("--list", "list_", is_flag=True, help="As RoadRunner: list the pipelines.")
+@click.option("--pause", "pause_", metavar="NAMES", help="As RoadRunner: pause pipelines, separated by commas.")
+@click.option("--resume", "resume_", metavar="NAMES", help="As RoadRunner: resume pipelines.")
+@click.option("--destroy", "destroy_", metavar="NAMES", help="As RoadRunner: destroy pipelines.")
+@click.pass_context
+def jobs(context: click.Context, list_: bool, pause_: str | None, resume_: str | None, destroy_: str | None) -> None:
+    """Without a subcommand the flags are carried out, in this order: pause, resume, destroy, list."""
+    if context.invoked_subcommand is not None:
+        return
+    asked = {"Pause": pause_, "Resume": resume_, "Destroy": destroy_}
+    if not list_ and not any(asked.values()):
+        raise click.UsageError("say what to do: list, stat, pause, resume, push, destroy")
+    with _client(context) as client:
+        for method, names in asked.items():
+            if names:
+                _each(client, method, names.split(","))
+        if list_:
+            _tell_names(client, as_json=False)
+
+
+@jobs.command("list", help="Names of all pipelines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def listed(context: click.Context, as_json: bool) -> None:
+    """One by line."""
+    with _client(context) as client:
+        _tell_names(client, as_json)
+
+
+@jobs.command("stat", help="Counts of all pipelines.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def stat(context: click.Context, as_json: bool) -> None:
+    """One pipeline by line."""
+    with _client(context) as client:
+        reply: Any = client.json("jobs.Stat", {})
+    rows = reply.get("stats", [])
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        state = "ready" if row.get("ready") else "paused"
+        counts = " ".join(f"{key}={row.get(key, 0)}" for key in ("active", "delayed", "reserved"))
+        click.echo(f"{row['pipeline']}: {row['driver']} {state} priority={row.get('priority', 0)} {counts}")
+
+
+@jobs.command("push", help="Push one job; its payload is an argument, or - for standard input.")
+@click.argument("pipeline")
+@click.argument("name")
+@click.argument("payload", default="")
+@click.option("--id", "ident", default="", help="The job's id; a new one without it.")
+@click.option("--priority", type=int, default=0, help="Lower is earlier; 0 is the pipeline's.")
+@click.option("--delay", type=click.IntRange(0), default=0, help="Seconds.")
+@click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header; repeatable.")
+@click.pass_context
+def push(
+    context: click.Context,
+    pipeline: str,
+    name: str,
+    payload: str,
+    ident: str,
+    priority: int,
+    delay: int,
+    headers: Sequence[str],
+) -> None:
+    """Prints the id."""
+    import base64
+
+    body = click.get_binary_stream("stdin").read() if payload == "-" else payload.encode()
+    job: dict[str, object] = {
+        "job": name,
+        "id": ident or str(uuid.uuid4()),
+        "payload": base64.b64encode(body).decode(),
+        "headers": _headers(headers),
+        "options": {"pipeline": pipeline, "priority": priority, "delay": delay},
+    }
+    with _client(context) as client:
+        client.json("jobs.Push", {"job": job})
+    click.echo(job["id"])
+
+
+def _named(method: str, text: str) -> click.Command:
+    @click.command(method.lower(), help=text)
+    @click.argument("names", nargs=-1, required=True)
+    @click.pass_context
+    def command(context: click.Context, names: tuple[str, ...]) -> None:
+        with _client(context) as client:
+            _each(client, method, names)
+
+    return command
+
+
+for _method, _text in (
+    ("Pause", "Stop consuming; pushes are still taken."),
+    ("Resume", "Consume again."),
+    ("Destroy", "Forget pipelines and the jobs that wait in memory."),
+):
+    jobs.add_command(_named(_method, _text))
+
+
+def _client(context: click.Context) -> RpcClient:
+    return options_of(context).client()
+
+
+def _each(client: RpcClient, method: str, names: Sequence[str]) -> None:
+    for name in names:
+        client.json(f"jobs.{method}", {"pipelines": [name.strip()]})
+        click.echo(f"{name.strip()}: {method.lower()}")
+
+
+def _tell_names(client: RpcClient, as_json: bool) -> None:
+    reply: Any = client.json("jobs.List", {})
+    names = sorted(reply.get("pipelines", []))
+    click.echo(json.dumps(names) if as_json else "\n".join(names))
+
+
+def _headers(given: Sequence[str]) -> dict[str, dict[str, list[str]]]:
+    headers: dict[str, dict[str, list[str]]] = {}
+    for one in given:
+        name, colon, value = one.partition(":")
+        if not colon or not name.strip():
+            raise click.BadParameter(f"{one!r} is not NAME:VALUE", param_hint="--header")
+        headers.setdefault(name.strip(), {"value": []})["value"].append(value.strip())
+    return headers

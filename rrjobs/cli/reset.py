@@ -1,0 +1,24 @@
+"""`rrjobs reset`: replace the workers of a running server."""
+
+import click
+
+from rrjobs.cli.options import options_of
+from rrjobs.errors import RpcError
+
+
+@click.command(help="Replace the workers of the named pools, or of all; no delivery fails.")
+@click.argument("pools", nargs=-1)
+@click.pass_context
+def reset(context: click.Context, pools: tuple[str, ...]) -> None:
+    """As RoadRunner: a pool that cannot be reset is told, the exit code stays 0."""
+    with options_of(context).client() as client:
+        names = pools
+        if not names:
+            listed = client.json("resetter.List")
+            names = tuple(str(name) for name in listed) if isinstance(listed, list) else ()
+        for name in names:
+            try:
+                client.json("resetter.Reset", name)
+                click.echo(f"{name}: reset")
+            except RpcError as err:
+                click.echo(f"{name}: {err}", err=True)

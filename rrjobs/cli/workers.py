@@ -1,0 +1,87 @@
+"""`rrjobs workers`: the workers and pipelines of a running server, once or live."""
+
+import json
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+
+from rrjobs.cli.options import options_of
+from rrjobs.rpc.client import RpcClient
+
+REFRESH_S = 1.0
+
+
+@click.command(help="Show the workers and pipelines of a running server.")
+@click.argument("pools", nargs=-1)
+@click.option("-i", "--interactive", is_flag=True, help="Redraw every second until interrupted.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def workers(context: click.Context, pools: tuple[str, ...], interactive: bool, as_json: bool) -> None:
+    """Of the named pools, or of all."""
+    with options_of(context).client() as client:
+        if as_json:
+            click.echo(json.dumps(snapshot(client, pools), indent=2))
+        elif interactive:
+            _live(client, pools)
+        else:
+            Console().print(_drawn(snapshot(client, pools)))
+
+
+def snapshot(client: RpcClient, pools: tuple[str, ...]) -> dict[str, Any]:
+    """`{"workers": {pool: [...]}, "pipelines": [...]}` as the server tells it."""
+    names: Any = pools or client.json("informer.List")
+    found: dict[str, Any] = {}
+    for name in names:
+        reply: Any = client.json("informer.Workers", name)
+        found[name] = reply["workers"]
+    return {"workers": found, "pipelines": client.json("informer.Jobs", "jobs") or []}
+
+
+def _live(client: RpcClient, pools: tuple[str, ...]) -> None:
+    try:
+        with Live(_drawn(snapshot(client, pools)), auto_refresh=False) as live:
+            while True:
+                time.sleep(REFRESH_S)
+                live.update(_drawn(snapshot(client, pools)), refresh=True)
+    except KeyboardInterrupt:
+        return
+
+
+def _drawn(state: Mapping[str, Any]) -> Group:
+    tables = [_workers_table(name, rows) for name, rows in state["workers"].items()]
+    if state["pipelines"]:
+        tables.append(_pipelines_table(state["pipelines"]))
+    return Group(*tables)
+
+
+def _workers_table(name: str, rows: list[dict[str, Any]]) -> Table:
+    table = Table(title=f"Workers of {name}", title_justify="left")
+    for column in ("PID", "STATUS", "EXECS", "MEMORY", "CPU%", "CREATED"):
+        table.add_column(column, justify="left" if column == "STATUS" else "right")
+    for row in rows:
+        age_s = max(0.0, time.time() - row["created"] / 1e9)
+        table.add_row(
+            str(row["pid"]),
+            row["statusStr"],
+            f"{row['numExecs']:,}",
+            f"{row['memoryUsage'] / 1024**2:.1f} MB",
+            f"{row['CPUPercent']:.2f}",
+            f"{age_s:.0f} s ago",
+        )
+    return table
+
+
+def _pipelines_table(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="Pipelines", title_justify="left")
+    for column in ("STATUS", "PIPELINE", "DRIVER", "QUEUE", "ACTIVE", "DELAYED", "RESERVED"):
+        table.add_column(column)
+    for row in rows:
+        status = "READY" if row["Ready"] else "PAUSED/STOPPED"
+        counts = (str(row[key]) for key in ("Active", "Delayed", "Reserved"))
+        table.add_row(status, row["Pipeline"], row["Driver"], row["Queue"], *counts)
+    return table

@@ -1,0 +1,44 @@
+"""Which services an RPC server has, given what the configuration turned on."""
+
+import sys
+from collections.abc import Mapping
+from typing import Protocol
+
+from rrjobs.pipeline.registry import Registry
+from rrjobs.rpc.method import AnyMethod, MethodTable
+from rrjobs.rpc.methods.app import AppMethods
+from rrjobs.rpc.methods.informer import InformerMethods, Pools
+from rrjobs.rpc.methods.jobs import JobsMethods
+from rrjobs.rpc.methods.resetter import Pools as ResettablePools
+from rrjobs.rpc.methods.resetter import ResetterMethods
+from rrjobs.rpc.methods.rpc import RpcMethods
+from rrjobs.rpc.methods.status import Statuses, StatusMethods
+from rrjobs.rpc.server import RpcServer
+from rrjobs.runtime.address import parse_dsn
+from rrjobs.runtime.events import Events
+
+
+class ServedPools(Pools, ResettablePools, Protocol):
+    """Pools that can be listed, scaled and reset."""
+
+
+def build_server(
+    listen: str,
+    events: Events,
+    registry: Registry | None,
+    pools: ServedPools,
+    statuses: Statuses,
+    version: str,
+    tree: Mapping[str, object],
+) -> RpcServer:
+    """`jobs.*` exists with a registry only; the other services always."""
+    methods: list[AnyMethod] = [
+        *InformerMethods(pools, registry).methods(),
+        *ResetterMethods(pools).methods(),
+        *RpcMethods(version, lambda: tree).methods(),
+        *StatusMethods(statuses).methods(),
+        *AppMethods(events, sys.stderr.write).methods(),
+    ]
+    if registry is not None:
+        methods += JobsMethods(registry).methods()
+    return RpcServer(parse_dsn(listen), MethodTable(methods), events)
