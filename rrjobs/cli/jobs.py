@@ -1,6 +1,8 @@
 """`rrjobs jobs`: pipelines of a running server, as subcommands or by RoadRunner's flags."""
 
+import base64
 import json
+import sys
 import uuid
 from collections.abc import Sequence
 from typing import Any
@@ -35,7 +37,7 @@ def jobs(context: click.Context, list_: bool, pause_: str | None, resume_: str |
 @jobs.command("list", help="Names of all pipelines.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
-def listed(context: click.Context, as_json: bool) -> None:
+def list_pipelines(context: click.Context, as_json: bool) -> None:
     """One by line."""
     with _client(context) as client:
         _tell_names(client, as_json)
@@ -78,9 +80,7 @@ def push(
     headers: Sequence[str],
 ) -> None:
     """Prints the id."""
-    import base64
-
-    body = click.get_binary_stream("stdin").read() if payload == "-" else payload.encode()
+    body = sys.stdin.buffer.read() if payload == "-" else payload.encode()
     job: dict[str, object] = {
         "job": name,
         "id": ident or str(uuid.uuid4()),
