@@ -1,6 +1,6 @@
 """The memory driver: a queue in this process (spec/jobs-and-rpc.md 4.1).
 
-A job waits in the delayed heap, then in the store, and moves into the shared queue while fewer than `prefetch` jobs of
+A job waits in the delayed heap, then by priority, and moves into the shared queue while fewer than `prefetch` jobs of
 this pipeline are there or in a worker. `auto_ack` changes nothing here: an answer never sends a job back unasked.
 """
 
@@ -11,12 +11,12 @@ from typing import cast
 from rrjobs.drivers.declared import positive
 from rrjobs.drivers.memory.config import MemoryConfig
 from rrjobs.drivers.memory.delayed import Delayed, Timers
-from rrjobs.drivers.memory.store import Store
 from rrjobs.errors import AlreadyInState, PushRefused
 from rrjobs.pipeline.delivery import JobDelivery
 from rrjobs.pipeline.driver import Sink, SourceState
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Action, Outcome
+from rrjobs.pipeline.priority_queue import PriorityQueue
 from rrjobs.runtime.events import Events
 
 BURST = 500
@@ -32,7 +32,7 @@ class MemoryDriver:
         self._pipeline = pipeline
         self._prefetch = config.prefetch
         self._timers = timers or cast(Timers, asyncio.get_running_loop())
-        self._store = Store()
+        self._waiting: PriorityQueue[Job] = PriorityQueue()
         self._delayed = Delayed(self._came_due, self._timers)
         self._sink: Sink | None = None
         self._in_flight = 0
@@ -60,7 +60,7 @@ class MemoryDriver:
             if job.delay_s > 0:
                 self._delayed.add(job)
             else:
-                self._store.push(job)
+                self._waiting.push(job.priority, job)
         self._move()
 
     async def pause(self) -> None:
@@ -82,7 +82,7 @@ class MemoryDriver:
             driver=self.name,
             queue=self._pipeline,
             ready=not self._paused,
-            active=len(self._store) + self._in_flight,
+            active=len(self._waiting) + self._in_flight,
             delayed=len(self._delayed),
         )
 
@@ -94,7 +94,7 @@ class MemoryDriver:
         self._paused = True
         if self._sink is not None:
             self._in_flight -= len(self._sink.remove(self._pipeline))
-        self._store.clear()
+        self._waiting = PriorityQueue()
         self._delayed.clear()
 
     def settle(self, delivery: JobDelivery, outcome: Outcome) -> None:
@@ -105,19 +105,19 @@ class MemoryDriver:
             if again.delay_s > 0:
                 self._delayed.add(again)
             else:
-                self._store.push(again)
-        if self._store:
+                self._waiting.push(again.priority, again)
+        if self._waiting:
             self._move()
 
     def take_back(self, delivery: JobDelivery, reason: str) -> None:
-        """Back to the front of its equals."""
+        """Back to the front of its equals; several come back last first."""
         self._in_flight -= 1
         if not self._closed.is_set():
-            self._store.give_back(delivery.job)
+            self._waiting.push_front(delivery.priority, (delivery.job,))
 
     def _came_due(self, jobs: list[Job]) -> None:
         for job in jobs:
-            self._store.push(job)
+            self._waiting.push(job.priority, job)
         self._move()
 
     def _move(self) -> None:
@@ -131,17 +131,17 @@ class MemoryDriver:
             self._moving = False
 
     def _move_burst(self, sink: Sink) -> None:
-        store = self._store
-        for _ in range(min(BURST, self._prefetch - self._in_flight, len(store))):
-            job = store.pop()
+        waiting = self._waiting
+        for _ in range(min(BURST, self._prefetch - self._in_flight, len(waiting))):
+            job = waiting.pop()
             self._in_flight += 1
             if not sink.offer(JobDelivery(job, self)):
                 self._in_flight -= 1
-                store.give_back(job)
+                waiting.push_front(job.priority, (job,))
                 self._awaits_room = True
                 sink.when_room(self._room)
                 return
-        if store and self._in_flight < self._prefetch:
+        if waiting and self._in_flight < self._prefetch:
             self._timers.call_soon(self._move)
 
     def _room(self) -> None:
