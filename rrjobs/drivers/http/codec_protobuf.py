@@ -10,30 +10,40 @@ Values are bytes and go through as they are; everything else has to be UTF-8.
 
 from collections.abc import Iterable
 
-from rrjobs.drivers.http.context import Context
 from rrjobs.drivers.http.text import cleaned, raw_bytes
+from rrjobs.protocol.http1.request import Headers
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 _ONE_BYTE = tuple(bytes((number,)) for number in range(128))
 _INT64_SIGN = 1 << 63
 
 
-def encode_context(context: Context) -> bytes:
+def encode_context(
+    remote_addr: str,
+    protocol: str,
+    method: str,
+    uri: str,
+    headers: Headers,
+    cookies: dict[str, str],
+    raw_query: str,
+    parsed: bool,
+    uploads: bytes,
+) -> bytes:
     """The request context; text that is no UTF-8 gets U+FFFD, header and cookie values keep their bytes."""
     parts: list[bytes] = []
-    _text(parts, b"\x0a", context.remote_addr)
-    _text(parts, b"\x12", context.protocol)
-    _text(parts, b"\x1a", context.method)
-    _text(parts, b"\x22", context.uri)
-    for name, values in context.headers.items():
+    _text(parts, b"\x0a", remote_addr)
+    _text(parts, b"\x12", protocol)
+    _text(parts, b"\x1a", method)
+    _text(parts, b"\x22", uri)
+    for name, values in headers.items():
         parts += b"\x2a", _entry(name, values)
-    for name, value in context.cookies.items():
+    for name, value in cookies.items():
         parts += b"\x32", _entry(name, (value,))
-    _text(parts, b"\x3a", context.raw_query)
-    if context.parsed:
+    _text(parts, b"\x3a", raw_query)
+    if parsed:
         parts.append(b"\x40\x01")
-    if context.uploads:
-        parts += b"\x4a", _size(len(context.uploads)), context.uploads
+    if uploads:
+        parts += b"\x4a", _size(len(uploads)), uploads
     return b"".join(parts)
 
 

@@ -1,26 +1,27 @@
-"""What a worker is told about a request, before any codec."""
+"""The interface of the codecs for request contexts."""
 
-from typing import NamedTuple
+from typing import Protocol
 
 from rrjobs.protocol.http1.request import Headers
 
-Attributes = dict[str, str]
-Cookies = dict[str, str]
-NO_COOKIES: Cookies = {}
 
+class ContextEncoder(Protocol):
+    """Encodes the ten values of spec/worker-and-http.md 5.1; attributes are always empty, so they are not among these.
 
-class Context(NamedTuple):
-    """The ten values of spec/worker-and-http.md 5.1 (attributes are always empty). Text may hold lone surrogates.
-
-    `uploads` is the JSON text of the upload tree, empty where there is none.
+    Text may hold lone surrogates. `uploads` is the JSON text of the upload tree, empty where there is none.
     """
 
-    remote_addr: str
-    protocol: str
-    method: str
-    uri: str
-    headers: Headers
-    cookies: Cookies
-    raw_query: str
-    parsed: bool
-    uploads: bytes
+    def __call__(
+        self,
+        remote_addr: str,
+        protocol: str,
+        method: str,
+        uri: str,
+        headers: Headers,
+        cookies: dict[str, str],
+        raw_query: str,
+        parsed: bool,
+        uploads: bytes,
+    ) -> bytes:
+        """The context's bytes."""
+        ...

@@ -7,20 +7,25 @@ waiting --encode--> lent --answer...--> settled
 """
 
 from collections.abc import Callable
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, cast
 
 from rrjobs.drivers.http.answer import UnknownStatus, read_head
-from rrjobs.drivers.http.context import NO_COOKIES, Context
+from rrjobs.drivers.http.context import ContextEncoder
 from rrjobs.drivers.http.cookies import read_cookies
 from rrjobs.drivers.http.failures import FailurePages
+from rrjobs.drivers.http.form import Form
 from rrjobs.drivers.http.target import Target
 from rrjobs.pipeline.delivery import Delivery
-from rrjobs.protocol.frame import STREAM
+from rrjobs.protocol.frame import MAX_PAYLOAD_BYTES, STREAM, data_frame
 from rrjobs.protocol.http1.exchange import Exchange
 from rrjobs.protocol.http1.head import ResponseHead
 from rrjobs.worker.load import Fault
 
 PIPELINE = "http"
+_MAX_BODY_BYTES = MAX_PAYLOAD_BYTES - 2**24
+"""Leaves room for the context, which `limits.header_bytes` bounds."""
+
+_NO_COOKIES: dict[str, str] = {}
 _OK = ResponseHead(200, {})
 _PROTOCOLS = {"1.1": "HTTP/1.1", "1.0": "HTTP/1.0"}
 
@@ -28,9 +33,8 @@ _PROTOCOLS = {"1.1": "HTTP/1.1", "1.0": "HTTP/1.0"}
 class Desk(Protocol):
     """The driver, as its deliveries see it."""
 
-    def frame(self, context: Context, body: bytes | bytearray) -> bytes:
-        """The request frame in the configured codec."""
-        ...
+    codec: int
+    encode_context: ContextEncoder
 
     def waits_again(self, delivery: "HttpDelivery") -> None:
         """A worker gave it back unstarted."""
@@ -61,40 +65,31 @@ class Desk(Protocol):
         ...
 
 
-class Parsed(Protocol):
-    """A decoded form: fields as JSON, uploads as JSON (empty for none)."""
-
-    fields: bytes
-    uploads: bytes
-
-    def discard(self) -> None:
-        """Remove its temporary files."""
-        ...
-
-
 class HttpDelivery(Delivery):
-    """One request in the pipeline. `lent`: a worker has it. `gone`: nobody waits for the answer any more."""
+    """One request in the pipeline. `waits`: no worker has it. `gone`: nobody wants the answer any more."""
 
     __slots__ = (
-        "_stream_trailers",
         "_throttle",
         "desk",
         "exchange",
         "form",
         "gone",
-        "lent",
         "number",
         "peer",
         "settled",
         "started_at",
         "target",
+        "waits",
     )
+
+    started_at: float
+    """By the loop's clock; set only where a log wants it."""
 
     mode: ClassVar[str] = "http"
     wants_throttle: ClassVar[bool] = True
 
     def __init__(
-        self, desk: Desk, exchange: Exchange, target: Target, peer: str, form: Parsed | None, priority: int, number: int
+        self, desk: Desk, exchange: Exchange, target: Target, peer: str, form: Form | None, priority: int, number: int
     ) -> None:
         self.pipeline = PIPELINE
         self.priority = priority
@@ -109,22 +104,15 @@ class HttpDelivery(Delivery):
         self.peer = peer
         self.form = form
         self.number = number
-        self.started_at = 0.0
-        self.lent = False
+        self.waits = True
         self.gone = False
         self.settled = False
-        self._stream_trailers: list[tuple[str, str]] = []
         self._throttle: tuple[Callable[[], None], Callable[[], None]] | None = None
 
     @property
     def ident(self) -> str:
         """The number of the request in this server's life."""
         return f"http-{self.number}"
-
-    @property
-    def waits(self) -> bool:
-        """Whether no worker has it yet, and somebody wants the answer."""
-        return not (self.lent or self.settled)
 
     # what the pipeline and the worker call
 
@@ -133,19 +121,23 @@ class HttpDelivery(Delivery):
         request = self.exchange.request
         headers = request.headers
         form = self.form
-        context = Context(
+        target = self.target
+        self.waits = False
+        context = self.desk.encode_context(
             self.peer,
             _PROTOCOLS[request.version],
             request.method,
-            self.target.uri,
+            target.uri,
             headers,
-            read_cookies(headers["Cookie"]) if "Cookie" in headers else NO_COOKIES,
-            self.target.query,
+            read_cookies(headers["Cookie"]) if "Cookie" in headers else _NO_COOKIES,
+            target.query,
             form is not None,
             b"" if form is None else form.uploads,
         )
-        self.lent = True
-        return self.desk.frame(context, request.body if form is None else form.fields)
+        body = cast(bytes, request.body) if form is None else form.fields
+        if len(body) > _MAX_BODY_BYTES:
+            raise ValueError(f"a body of {len(body)} bytes does not fit into a frame")
+        return data_frame(context, body, self.desk.codec)
 
     def set_throttle(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
         """How to make the worker wait while the client does not read."""
@@ -185,12 +177,12 @@ class HttpDelivery(Delivery):
 
     def returned(self) -> None:
         """Unstarted on a worker that is gone: wait again, if anybody still does."""
-        self.lent = False
         self._throttle = None
         if self.gone:
             self.cancelled = True
             self._settle()
         else:
+            self.waits = True
             super().returned()
             self.desk.waits_again(self)
 
@@ -214,12 +206,12 @@ class HttpDelivery(Delivery):
         """Drop the answer; the worker goes on, unless none has started."""
         self.gone = True
         self._resume()
-        if not self.lent:
+        if self.waits:
             self.withdraw()
 
     def withdraw(self) -> bool:
         """Give up if no worker has it yet."""
-        if self.lent:
+        if not self.waits:
             return False
         self.gone = True
         self.cancel()
@@ -252,7 +244,6 @@ class HttpDelivery(Delivery):
             return False
         if head.status < 200:
             return self._interim(head, body)
-        self._stream_trailers = head.trailers
         return exchange.begin(head, body)
 
     def _interim(self, head: ResponseHead, body: bytes) -> bool:
@@ -267,14 +258,15 @@ class HttpDelivery(Delivery):
     def _last_piece(self, flags: int, context: bytes, body: bytes) -> None:
         self._note_trailers(flags, context)
         if self.exchange.send(body):
-            self.exchange.end(self._stream_trailers)
+            self.exchange.end()
 
     def _note_trailers(self, flags: int, context: bytes) -> None:
         """Heads repeated in every chunk matter only for trailers that become known late."""
-        if b"railer" not in context:
+        exchange = self.exchange
+        if exchange.is_over or b"railer" not in context:
             return
         try:
-            self._stream_trailers = read_head(flags, context).trailers or self._stream_trailers
+            exchange.trailers = read_head(flags, context).trailers or exchange.trailers
         except ValueError as err:
             self.desk.warn(self, f"unreadable context in mid-stream: {err}")
 
@@ -288,7 +280,8 @@ class HttpDelivery(Delivery):
     def _settle(self) -> None:
         if not self.settled:
             self.settled = True
-            self._throttle = None
+            self.waits = False
+            self.exchange.answerer = None  # no reference cycle outlives the request
             self.desk.settled(self)
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from rrjobs.drivers.http.bodies import Bodies
 from rrjobs.drivers.http.config import HttpConfig
 from rrjobs.drivers.http.gate import Gate
 from rrjobs.errors import AlreadyInState
@@ -19,8 +20,10 @@ class HttpDriver:
     `idle`, then `close`.
     """
 
-    def __init__(self, config: HttpConfig, events: Events) -> None:
-        self._gate = Gate(config, events)
+    def __init__(self, config: HttpConfig, events: Events, owner: tuple[int, int] | None = None) -> None:
+        """`owner`: user and group of the workers, who get uploaded files."""
+        self._bodies = Bodies(config, owner)
+        self._gate = Gate(config, events, self._bodies)
         self._server = HttpServer(parse_address(config.address), self._gate, limits_of(config))
         self._closed = asyncio.Event()
         self._started = False
@@ -37,6 +40,7 @@ class HttpDriver:
 
     async def start(self, sink: Sink) -> None:
         """Listen; raises AddressError. Requests go into `sink`."""
+        self._bodies.open()
         self._gate.start(sink)
         await self._server.start()
         self._started = True
@@ -77,6 +81,7 @@ class HttpDriver:
         """Close every connection, answered or not; safe twice and before `start`."""
         self._gate.close()
         await self._server.stop()
+        await self._bodies.close()
         self._closed.set()
 
 

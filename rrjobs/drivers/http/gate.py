@@ -1,19 +1,23 @@
 """Where requests become deliveries and failures become answers; counts what is between."""
 
 import asyncio
-from typing import cast
+from functools import partial
 
 from rrjobs.drivers.http import codec_json, codec_protobuf
 from rrjobs.drivers.http.access_log import AccessLog
+from rrjobs.drivers.http.bodies import Bodies
 from rrjobs.drivers.http.config import HttpConfig
-from rrjobs.drivers.http.context import Context
-from rrjobs.drivers.http.delivery import HttpDelivery, Parsed
+from rrjobs.drivers.http.context import ContextEncoder
+from rrjobs.drivers.http.delivery import HttpDelivery
 from rrjobs.drivers.http.failures import FailurePages
+from rrjobs.drivers.http.form import Form, refusal_of
+from rrjobs.drivers.http.forms import FormError
+from rrjobs.drivers.http.proxy_ip import TrustedProxies
 from rrjobs.drivers.http.target import Target, read_target
 from rrjobs.drivers.http.waiting import WaitingRoom
 from rrjobs.errors import PoolStopped
 from rrjobs.pipeline.driver import Sink
-from rrjobs.protocol.frame import CODEC_JSON, CODEC_PROTO, MAX_PAYLOAD_BYTES, data_frame
+from rrjobs.protocol.frame import CODEC_JSON, CODEC_PROTO
 from rrjobs.protocol.http1.answerer import BodySink
 from rrjobs.protocol.http1.exchange import Exchange
 from rrjobs.protocol.http1.head import ResponseHead
@@ -26,12 +30,18 @@ _EMPTY_OK = ResponseHead(200, {})
 class Gate:
     """Takes requests from connections and puts them into the pipeline; `open` is False while none are taken."""
 
-    def __init__(self, config: HttpConfig, events: Events) -> None:
+    def __init__(self, config: HttpConfig, events: Events, bodies: Bodies) -> None:
+        self._bodies = bodies
         self._events = events
         self._priority = config.priority
         self._max_active = config.pool.max_queue_size
-        self._protobuf = config.codec == "protobuf"
+        protobuf = config.codec == "protobuf"
+        self.codec = CODEC_PROTO if protobuf else CODEC_JSON
+        self.encode_context: ContextEncoder = codec_protobuf.encode_context if protobuf else codec_json.encode_context
         self._sink: Sink | None = None
+        self._proxies: TrustedProxies | None = None
+        if config.trusted_subnets:
+            self._proxies = TrustedProxies(config.trusted_subnets, config.trusted_headers, self._warn_of_proxy)
         self._number = 0
         self._log = AccessLog(events, long=config.access_logs)
         self._waiting = WaitingRoom(config.pool.allocate_timeout_s)
@@ -53,8 +63,8 @@ class Gate:
     # what connections call
 
     def body_sink(self, exchange: Exchange) -> BodySink | None:
-        """Bodies are collected in memory."""
-        return None
+        """Where the body of this request goes; None to memory."""
+        return self._bodies.sink(exchange)
 
     def requested(self, exchange: Exchange) -> None:
         """A whole request: into the pipeline with it."""
@@ -70,16 +80,33 @@ class Gate:
         except ValueError as err:
             self.pages.text(exchange, 400, f"400 Bad Request: {err}\n")
             return
-        self._submit(exchange, target, None)
+        if "Content-Type" in request.headers and self._bodies.decodes(request):
+            self.active += 1
+            self._bodies.decode(exchange, partial(self._decoded, exchange, target))
+        else:
+            self._submit(exchange, target, None)
 
     def refused(self, peer: str, refusal: Refusal) -> None:
         """Somebody sent what is no request."""
         self._events.emit("http.refused", remote_address=peer, status=refusal.status, reason=refusal.reason)
 
-    def _submit(self, exchange: Exchange, target: Target, form: Parsed | None) -> None:
+    def _decoded(self, exchange: Exchange, target: Target, form: Form | FormError) -> None:
+        self.active -= 1
+        if isinstance(form, FormError):
+            refusal = refusal_of(form)
+            self.pages.text(exchange, refusal.status, refusal.page)
+        elif exchange.is_over:
+            form.discard()
+        else:
+            self._submit(exchange, target, form)
+
+    def _submit(self, exchange: Exchange, target: Target, form: Form | None) -> None:
         assert self._sink is not None
         self._number += 1
-        delivery = HttpDelivery(self, exchange, target, exchange.wire.peer, form, self._priority, self._number)
+        peer = exchange.wire.peer
+        if self._proxies is not None:
+            peer = self._proxies.client_of(peer, exchange.request.headers)
+        delivery = HttpDelivery(self, exchange, target, peer, form, self._priority, self._number)
         exchange.answerer = delivery
         if self._log.wanted:
             delivery.started_at = asyncio.get_running_loop().time()
@@ -92,7 +119,7 @@ class Gate:
         except PoolStopped as err:
             delivery.dropped(str(err))
             return
-        if not delivery.lent:
+        if delivery.waits:
             self._waiting.add(delivery)
 
     def _overflow(self, delivery: HttpDelivery) -> None:
@@ -102,15 +129,6 @@ class Gate:
         self.settled(delivery)
 
     # what deliveries call
-
-    def frame(self, context: Context, body: bytes | bytearray) -> bytes:
-        """The request frame in the configured codec."""
-        if len(body) > MAX_PAYLOAD_BYTES - 2**24:
-            raise ValueError(f"a body of {len(body)} bytes does not fit into a frame")
-        payload = cast(bytes, body)
-        if self._protobuf:
-            return data_frame(codec_protobuf.encode_context(context), payload, CODEC_PROTO)
-        return data_frame(codec_json.encode_context(context), payload, CODEC_JSON)
 
     def waits_again(self, delivery: HttpDelivery) -> None:
         """A worker gave it back unstarted: the wait for the next one has its full time."""
@@ -146,6 +164,9 @@ class Gate:
             delivery.form.discard()
         if self._log.wanted:
             self._log.record(delivery.exchange, delivery.peer, delivery.ident, delivery.started_at)
+
+    def _warn_of_proxy(self, message: str) -> None:
+        self._events.emit("http.warning", reason=message)
 
     def _emit(self, name: str, delivery: HttpDelivery, reason: str) -> None:
         request = delivery.exchange.request

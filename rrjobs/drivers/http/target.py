@@ -9,6 +9,12 @@ _ESCAPED = re.compile(r"[^A-Za-z0-9$&'()*+,;=:@!._~/\[\]%-]")
 _ABSOLUTE = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://[^/?]*)([^?]*)(?:\?(.*))?", re.DOTALL)
 
 
+_MAX_KNOWN = 2048
+_MAX_KNOWN_LENGTH = 256
+_known: dict[tuple[str, str], "Target"] = {}
+"""Targets seen before: most requests go to few of them. Bounded, since clients choose what is in it."""
+
+
 class Target(NamedTuple):
     """`uri` is absolute; `path` is the part before the query, `query` that behind the question mark, undecoded."""
 
@@ -19,6 +25,18 @@ class Target(NamedTuple):
 
 def read_target(target: str, host: str) -> Target:
     """Take a target in origin or absolute form apart; raises ValueError on one that is no URL."""
+    key = (host, target)
+    known = _known.get(key)
+    if known is None:
+        known = _read(target, host)
+        if len(target) + len(host) <= _MAX_KNOWN_LENGTH:
+            if len(_known) >= _MAX_KNOWN:
+                _known.clear()
+            _known[key] = known
+    return known
+
+
+def _read(target: str, host: str) -> Target:
     path, mark, query = target.partition("?")
     if _PLAIN_PATH.fullmatch(path):
         return Target(f"http://{host}{target}", path, query)

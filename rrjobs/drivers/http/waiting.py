@@ -8,10 +8,8 @@ from typing import Protocol
 class Waiter(Protocol):
     """A request in the queue."""
 
-    @property
-    def waits(self) -> bool:
-        """Whether no worker has it yet, and somebody still wants the answer."""
-        ...
+    waits: bool
+    """Whether no worker has it yet, and somebody still wants the answer."""
 
     def waited_too_long(self) -> None:
         """No worker was free in time."""

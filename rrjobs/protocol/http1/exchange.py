@@ -58,7 +58,22 @@ class Exchange:
     Calls after the end, or after the client left, do nothing; `send` says so by False.
     """
 
-    __slots__ = ("_left", "answerer", "mode", "ready", "refusal", "request", "sent_bytes", "sink", "status", "wire")
+    __slots__ = (
+        "_left",
+        "answerer",
+        "mode",
+        "ready",
+        "refusal",
+        "request",
+        "sent_bytes",
+        "sink",
+        "status",
+        "trailers",
+        "wire",
+    )
+
+    trailers: list[tuple[str, str]]
+    """What follows the body of a streamed answer; set by `begin`, may be replaced before `end`."""
 
     def __init__(self, wire: Wire, request: Request) -> None:
         self.wire = wire
@@ -70,7 +85,6 @@ class Exchange:
         self.mode = UNANSWERED
         self.status = 0
         self.sent_bytes = 0
-        self._left = 0
 
     @property
     def is_over(self) -> bool:
@@ -108,6 +122,7 @@ class Exchange:
         if self.mode:
             return False
         self.status = head.status
+        self.trailers = head.trailers
         self.mode = self._choose_mode(head)
         kind = _type_line(body) if head.sniffs and body else b""
         framing = self._framing(head)
@@ -127,7 +142,7 @@ class Exchange:
             wire.write(data)
         return True
 
-    def end(self, trailers: list[tuple[str, str]] | None = None) -> None:
+    def end(self) -> None:
         """The end of a streamed answer."""
         if self.mode == DONE:
             return
@@ -135,7 +150,7 @@ class Exchange:
             self.cut()
             return
         if self.mode == CHUNKED:
-            self.wire.write(b"0\r\n%s\r\n" % header_lines(trailers) if trailers else _LAST_CHUNK)
+            self.wire.write(b"0\r\n%s\r\n" % header_lines(self.trailers) if self.trailers else _LAST_CHUNK)
         if self.mode == UNTIL_CLOSE:
             self.wire.ending = True
         self.mode = DONE

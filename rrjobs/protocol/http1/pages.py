@@ -1,7 +1,6 @@
 """The short texts that stand in for an answer."""
 
 from functools import lru_cache
-from http import HTTPStatus
 
 from rrjobs.protocol.http1.head import ResponseHead
 from rrjobs.protocol.http1.request import Refusal
@@ -17,5 +16,4 @@ def text_head(status: int) -> ResponseHead:
 
 def refusal_page(refusal: Refusal) -> tuple[ResponseHead, bytes]:
     """What a client reads that sent something unacceptable."""
-    phrase = HTTPStatus(refusal.status).phrase
-    return text_head(refusal.status), f"{refusal.status} {phrase}: {refusal.reason}\n".encode()
+    return text_head(refusal.status), refusal.page.encode("utf-8", "replace")

@@ -6,10 +6,10 @@ import httptools
 
 from rrjobs.protocol.http1.limits import CHUNK_OVERHEAD_BYTES, Limits
 from rrjobs.protocol.http1.names import KNOWN, canonical_name
-from rrjobs.protocol.http1.request import HTTP_10, HTTP_11, Headers, Refusal, Request, field_count, head_size
+from rrjobs.protocol.http1.request import HTTP_10, HTTP_11, Headers, Refusal, Request, field_count, head_size, too_large
 
 _MIN_FIELD_BYTES = 4
-_known_name = KNOWN.get
+_SPACE = 0x20
 _METHODS = {name.encode(): name for name in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")}
 
 
@@ -120,8 +120,16 @@ class RequestReader:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One whole header line, or a trailer, which is dropped at the end of the message."""
-        key = _known_name(name) or canonical_name(name)
-        text = value.decode("utf-8", "surrogateescape").rstrip(" \t")
+        try:
+            key = KNOWN[name]
+        except KeyError:
+            key = canonical_name(name)
+        try:
+            text = value.decode()
+        except UnicodeDecodeError:
+            text = value.decode("utf-8", "surrogateescape")
+        if value and value[-1] <= _SPACE:
+            text = text.rstrip(" \t")
         headers = self._headers
         if key in headers:
             headers[key].append(text)
@@ -167,7 +175,7 @@ class RequestReader:
         assert request is not None
         request.received_bytes += len(data)
         if request.received_bytes > self._limits.body_bytes:
-            raise Refusal(413, "http: request body too large")
+            raise too_large()
         self._taker.body_read(request, data)
 
     def on_message_complete(self) -> None:

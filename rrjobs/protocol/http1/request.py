@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from http import HTTPStatus
 
 from rrjobs.protocol.http1.limits import Limits
 
@@ -20,12 +21,19 @@ _known_hosts: set[str] = set()
 
 
 class Refusal(Exception):
-    """A request that is answered with an error and whose connection is closed after it."""
+    """A request that is answered with an error and whose connection is closed after it. `page` is what it reads."""
 
-    def __init__(self, status: int, reason: str) -> None:
+    def __init__(self, status: int, reason: str, page: str = "") -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.page = page or f"{status} {HTTPStatus(status).phrase}: {reason}\n"
+
+
+def too_large() -> Refusal:
+    """A body over the limit."""
+    reason = "http: request body too large"
+    return Refusal(413, reason, f"serve_http: {reason}\n")
 
 
 class Request:
@@ -92,7 +100,7 @@ class Request:
         if "Content-Length" in headers:
             self.length = _length(headers["Content-Length"])
             if self.length > limits.body_bytes:
-                raise Refusal(413, "http: request body too large")
+                raise too_large()
         coding = headers.pop("Transfer-Encoding", None)
         if coding is not None:
             self._check_coding(coding)
