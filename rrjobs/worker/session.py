@@ -86,6 +86,7 @@ class Session:
         self._stop_sent = False
         self._swallowed = False
         self._spare_fences = 0
+        self._spare_unsure = False
         self._broken = False
         self._failing: Fault | None = None
         self.in_doubt = False
@@ -249,10 +250,17 @@ class Session:
                 self.stop_stream()
             return
         self._answered = True
-        self.in_doubt = False
+        self._in_step()
         load.answer(flags, stream, context, body)
         if self._streaming:
             self._end_of_stream()
+
+    def _in_step(self) -> None:
+        """An answer to a load: a stream before it did not swallow it, and what was before it comes no more."""
+        self.in_doubt = False
+        if self._spare_unsure:
+            self._spare_unsure = False
+            self._spare_fences = 0
 
     def _end_of_stream(self) -> None:
         """Find out whether the stream swallowed what was written behind it (see _fence_passed)."""
@@ -261,8 +269,11 @@ class Session:
             return
         self._swallowed = False
         self.in_doubt = len(self.loads) > 1
-        self._spare_fences = 2 if self.in_doubt else 1
-        self._write(self._fence * self._spare_fences)
+        self._spare_unsure = not self.in_doubt
+        self._last = b""
+        added = 2 if self.in_doubt else 1
+        self._spare_fences += added
+        self._write(self._fence * added)
 
     def _error(self, message: bytes) -> None:
         if not self.loads:
@@ -272,8 +283,10 @@ class Session:
             self._break(FaultKind.DOUBLED, "an error frame after the answer")
             return
         self._answered = True
-        self._streaming = False
+        self._in_step()
         self._failing = Fault(FaultKind.ERROR, message.decode("utf-8", "replace"))
+        if self._streaming:
+            self._end_of_stream()
 
     def _fence_passed(self) -> None:
         """One pid answer. After a stream that may have swallowed loads two more were asked for.
@@ -290,6 +303,7 @@ class Session:
             self.unread_bytes = 0
         elif self._spare_fences:
             self._spare_fences -= 1
+            self._spare_unsure = False
         else:
             self._break(FaultKind.UNANSWERED, "the program asked for the next delivery without answering this one")
 
@@ -307,6 +321,7 @@ class Session:
             load.failed(failing)
 
     def _hand_back_head(self) -> None:
+        self._in_step()
         load, size = self.loads.popleft()
         self.unread_bytes -= size
         self._spare_fences += 1
@@ -354,6 +369,7 @@ class Session:
             or not self._answered
             or self._failing is not None
             or self._streaming
+            or self._spare_fences
             or not data.startswith(pid_answer, position)
         ):
             return
