@@ -194,7 +194,17 @@ behaviours = st.one_of(
     st.sampled_from(["good", "error", "twice", "silent", "garbage", "stop", "stream 1", "stream 3", "swallow 3"]),
 )
 cut_lists = st.lists(st.integers(1, 60), max_size=60)
-rounds = st.lists(st.tuples(st.lists(behaviours, min_size=1, max_size=5), cut_lists), min_size=1, max_size=5)
+
+
+def _tellable(script: list[tuple[list[str], list[int]]]) -> bool:
+    """Around a stream a silent load is not told apart from a swallowed fence; see the test of its own below."""
+    names = {one.split()[0] for batch, _ in script for one in batch}
+    return "silent" not in names or not names & {"stream", "swallow"}
+
+
+rounds = st.lists(st.tuples(st.lists(behaviours, min_size=1, max_size=5), cut_lists), min_size=1, max_size=5).filter(
+    _tellable
+)
 
 
 @given(rounds)
@@ -274,6 +284,31 @@ def test_loads_that_a_stream_swallowed_are_given_back_last_first(chunks, polls_i
     (after,) = table.lend(["good"])
     table.run()
     assert after.ends == ["finished"]
+
+
+@pytest.mark.parametrize("behind", [["error"], ["error", "good"], ["stop", "good"], ["stream 3", "good", "good"]])
+def test_what_lies_behind_a_stream_that_swallowed_nothing_is_executed_once(behind):
+    table = Table()
+    table.lend(["stream 3", *behind])
+    table.run()
+    assert not table.owner.broken
+    assert not table.session.in_doubt
+    assert table.program.started == [load.number for load in table.loads]
+    assert [load.ends for load in table.loads if load.behaviour in ("good", "stream 3")] == [["finished"]] * (
+        1 + sum(one not in ("error", "stop") for one in behind)
+    )
+
+
+def test_a_silent_load_is_noticed_also_after_a_stream_that_swallowed_its_fence():
+    table = Table()
+    table.lend(["swallow 3"])
+    table.run()
+    table.lend(["good"])
+    table.run()
+    silent, _ = table.lend(["silent", "good"])
+    table.run()
+    assert table.session.fault.kind is FaultKind.UNANSWERED
+    assert table.session.head is silent
 
 
 def test_a_stream_that_nobody_listens_to_is_asked_to_stop_once():
