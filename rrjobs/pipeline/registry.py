@@ -144,16 +144,14 @@ class Registry:
         route = Route(name, priority, driver, sink, self._events, self._config.timeout_s, self._on_push)
         self._opening.add(name)
         try:
-            route.open()
-            if name in self._consume:
-                await route.resume()
+            await route.open(consume=name in self._consume)
         except BaseException:
             await route.close()
             raise
         finally:
             self._opening.discard(name)
         self._routes[name] = route
-        self._events.emit("pipeline.declared", pipeline=name, driver=driver.name)
+        self._events.emit("pipeline.declared", pipeline=name, driver=driver.name, consumed=name in self._consume)
 
     async def _destroy(self, name: str) -> None:
         route = self._routes.pop(name, None)

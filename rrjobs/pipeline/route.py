@@ -50,9 +50,11 @@ class Route:
         self._on_push = on_push
         self._task: asyncio.Task[None] | None = None
 
-    def open(self) -> None:
-        """Run the driver, paused."""
+    async def open(self, consume: bool) -> None:
+        """Run the driver, paused or consuming from the start; on an error it still has to be closed."""
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"pipeline {self.name}")
+        if consume:
+            await self._limited(self.driver.resume(), "start")
 
     async def pause(self) -> None:
         """No new deliveries. Raises AlreadyInState."""
