@@ -27,7 +27,7 @@ def test_the_jobs_endpoint_tells_every_pipeline(start_server, settings):
 def test_readiness_is_red_while_a_pipeline_that_should_consume_is_paused(start_server, settings):
     server, port = start_server(settings), status_port(settings)
     server.cli("jobs", "pause", "mail")
-    status, body = wait_until(lambda: (got := server.get("/ready", port))[0] == 503 and got, "readiness is red")
+    _, body = wait_until(lambda: (got := server.get("/ready", port))[0] == 503 and got, "readiness is red")
     assert b"mail" in body
     assert server.get("/health", port)[0] == 200
     server.cli("jobs", "resume", "mail")
