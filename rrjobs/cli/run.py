@@ -41,6 +41,9 @@ def run(context: click.Context) -> None:
         _loop_runner()(_serve(loaded, options))
     except KeyboardInterrupt:
         context.exit(1)
+    finally:
+        if options.pid:
+            Path(PID_FILE).unlink(missing_ok=True)
 
 
 async def _serve(loaded: Loaded, options: Options) -> None:

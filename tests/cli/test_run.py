@@ -105,6 +105,7 @@ def test_the_pid_file_lets_the_stop_command_find_the_server(start_server, rude):
     asked = server.cli("stop")
     assert (asked.returncode, asked.stdout) == (0, f"asked process {server.pid} to stop\n")
     assert server.wait(20) == 0
+    assert not (server.directory / ".pid").exists(), "the number may be another process's by now"
 
 
 def test_an_unknown_key_is_refused_with_the_key_that_was_meant(rude, tmp_path):
