@@ -28,6 +28,7 @@ final class Worker
     private string $fence = "\0";
 
     private bool $owes = false;
+    private int $turn = 0;
     private bool $streaming = false;
 
     public function __construct(private readonly Relay $relay)
@@ -144,6 +145,14 @@ final class Worker
         return $this->owes;
     }
 
+    /**
+     * The number of the payload that was taken last: an answer kept for later must not be given to another payload.
+     */
+    public function turn(): int
+    {
+        return $this->turn;
+    }
+
     private function settle(string $answer): void
     {
         $this->owes = $this->streaming = false;
@@ -158,6 +167,7 @@ final class Worker
             throw new ProtocolException("a payload of {$length} bytes without the length of its context in range");
         }
         $this->owes = true;
+        ++$this->turn;
 
         return new Payload(
             \substr($frame->payload, 0, $frame->option),

@@ -26,16 +26,16 @@ final class JsonCodec implements Codec
         }
         try {
             return new Request(
-                $context['remoteAddr'],
-                $context['protocol'],
-                $context['method'],
-                $context['uri'],
+                $context['remoteAddr'] ?? null,
+                $context['protocol'] ?? null,
+                $context['method'] ?? null,
+                $context['uri'] ?? null,
                 self::named($context['headers'] ?? []),
                 $context['cookies'] ?? [],
-                $context['rawQuery'],
+                $context['rawQuery'] ?? null,
                 $context['attributes'] ?? [],
                 $payload->body,
-                $context['parsed'],
+                $context['parsed'] ?? null,
                 $context['uploads'] ?? [],
             );
         } catch (\TypeError $wrong) {

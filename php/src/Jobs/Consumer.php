@@ -55,8 +55,8 @@ final class Consumer
         try {
             return new Task(
                 $this->worker,
-                $context['id'],
-                $context['job'],
+                $context['id'] ?? null,
+                $context['job'] ?? null,
                 $context['pipeline'] ?? 'unknown',
                 $context['queue'] ?? 'unknown',
                 $context['driver'] ?? 'unknown',

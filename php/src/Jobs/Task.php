@@ -21,6 +21,7 @@ final class Task
     private const REQUEUE_TYPE = 4;
 
     private bool $settled = false;
+    private readonly int $turn;
 
     /**
      * @param string                             $name    the job's name
@@ -40,6 +41,7 @@ final class Task
         public readonly string $payload,
         public readonly array $context = [],
     ) {
+        $this->turn = $worker->turn();
     }
 
     /**
@@ -126,8 +128,10 @@ final class Task
 
     private function settle(string $answer): void
     {
-        if ($this->settled) {
-            throw new AlreadyAnsweredException("job {$this->id} was settled already");
+        if ($this->settled || $this->turn !== $this->worker->turn()) {
+            throw new AlreadyAnsweredException(
+                $this->settled ? "job {$this->id} was settled already" : "job {$this->id} is over, another one has begun",
+            );
         }
         $this->worker->respond('', $answer);
         $this->settled = true;
