@@ -95,18 +95,6 @@ final class ProcessTest extends TestCase
         }
     }
 
-    public function testAnAnswerAndItsFenceAreOneWrite(): void
-    {
-        $child = Child::code(self::ECHO);
-        $child->send(Wire::fence());
-        $child->frames(1);
-        for ($round = 0; $round < 100; ++$round) {
-            $child->send(Wire::job((string) $round) . Wire::fence());
-            self::assertCount(2, Wire::cut($child->read()));
-        }
-        $child->end();
-    }
-
     public function testAnAnswerDoesNotWaitForItsFence(): void
     {
         $child = Child::code(self::ECHO);

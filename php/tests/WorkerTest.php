@@ -8,6 +8,7 @@ use PHPUnit\Framework\TestCase;
 use RRJobs\Exception\AlreadyAnsweredException;
 use RRJobs\Exception\ProtocolException;
 use RRJobs\Exception\RelayException;
+use RRJobs\Goridge\Relay;
 use RRJobs\Worker;
 
 /**
@@ -63,6 +64,20 @@ final class WorkerTest extends TestCase
             );
         }
         self::assertNull($this->worker->waitPayload());
+    }
+
+    public function testAnAnswerAndItsFenceAreOneWrite(): void
+    {
+        [$server, $client] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_SEQPACKET, 0); // keeps writes apart
+        $worker = new Worker(new Relay($client, $client));
+        fwrite($server, Wire::fence() . Wire::job('1') . Wire::fence() . Wire::job('2') . Wire::fence());
+        foreach (['1', '2'] as $number) {
+            self::assertSame($number, $worker->waitPayload()->body);
+            $worker->respond('', $number);
+        }
+        self::assertSame(self::pid(), fread($server, 4096));
+        self::assertSame(Wire::frame('1', 0, 0, 0) . self::pid(), fread($server, 4096));
+        self::assertSame(Wire::frame('2', 0, 0, 0) . self::pid(), fread($server, 4096));
     }
 
     public function testAFenceWithOtherBytesIsAnsweredToo(): void
