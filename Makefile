@@ -19,9 +19,13 @@ check: ## formatting, lint, types
 	@.venv/bin/ruff check rrjobs tests
 	@.venv/bin/mypy --strict rrjobs
 
+bench: ## measure beside the peers (BENCH_PROTOTYPES=folder), see tests/bench/run.py
+	@.ci/setup test
+	@PYTHONPATH=. $(PYTHON) tests/bench/run.py
+
 lock: ## compile the locked requirements again
 	@.venv/bin/python -m pip install -q uv
 	@.venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 pyproject.toml -o requirements.txt
 	@.venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --extra dev pyproject.toml -o requirements-dev.txt
 
-.PHONY: help run test check lock
+.PHONY: help run test check bench lock

@@ -64,19 +64,19 @@ class App:
         return self._lanes
 
     async def start(self) -> None:
-        """on_init, then pools, then whoever listens; raises RRJobsError."""
+        """on_init, pipelines, RPC (workers may call it as they boot), pools, then HTTP; raises RRJobsError."""
         try:
             await self._on_init()
             self._guard.start()
             if self._listener is not None:
                 await self._listener.start()
-            if self.rpc is not None:
-                await self.rpc.start()
-            await self.fleet.start()
             for name, pool, prefetch in self._lanes:
                 self.dispatcher.add_lane(name, pool, prefetch)
             if self.registry is not None:
                 await self.registry.start()
+            if self.rpc is not None:
+                await self.rpc.start()
+            await self.fleet.start()
             if self.http is not None:
                 await self.http.start(self.dispatcher.sink(self._lane_of("http")))
             if self.status is not None:

@@ -17,9 +17,3 @@ class StatusConfig(Section):
     )
     check_timeout_s: SecondsOrDefault = setting(60.0, "Longest read of a request; a number of seconds or a duration.")
     unavailable_status_code: Int = setting(503, "Status of the answer when not healthy.", ge=100, le=599)
-    liveness_s: SecondsOrDefault = setting(
-        10.0,
-        "How long a pipeline that should consume may stand still before readiness turns red.",
-        alias="liveness_s",
-        differs="RoadRunner looks at workers only",
-    )
