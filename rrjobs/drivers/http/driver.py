@@ -11,6 +11,7 @@ from rrjobs.protocol.http1.limits import Limits
 from rrjobs.protocol.http1.server import HttpServer
 from rrjobs.runtime.address import Address, parse_address
 from rrjobs.runtime.events import Events
+from rrjobs.worker.config import PoolConfig
 
 
 class HttpDriver:
@@ -20,10 +21,17 @@ class HttpDriver:
     `idle`, then `close`.
     """
 
-    def __init__(self, config: HttpConfig, events: Events, owner: tuple[int, int] | None = None) -> None:
-        """`owner`: user and group of the workers, who get uploaded files."""
+    def __init__(
+        self,
+        config: HttpConfig,
+        events: Events,
+        *,
+        pool: PoolConfig | None = None,
+        owner: tuple[int, int] | None = None,
+    ) -> None:
+        """`pool`: the one that serves, if it is not `http.pool`. `owner`: user and group who get uploaded files."""
         self._bodies = Bodies(config, owner)
-        self._gate = Gate(config, events, self._bodies)
+        self._gate = Gate(config, pool or config.pool, events, self._bodies)
         self._server = HttpServer(parse_address(config.address), self._gate, limits_of(config))
         self._closed = asyncio.Event()
         self._started = False

@@ -23,6 +23,7 @@ from rrjobs.protocol.http1.exchange import Exchange
 from rrjobs.protocol.http1.head import ResponseHead
 from rrjobs.protocol.http1.request import Refusal
 from rrjobs.runtime.events import Events
+from rrjobs.worker.config import PoolConfig
 
 _EMPTY_OK = ResponseHead(200, {})
 
@@ -30,11 +31,11 @@ _EMPTY_OK = ResponseHead(200, {})
 class Gate:
     """Takes requests from connections and puts them into the pipeline; `open` is False while none are taken."""
 
-    def __init__(self, config: HttpConfig, events: Events, bodies: Bodies) -> None:
+    def __init__(self, config: HttpConfig, pool: PoolConfig, events: Events, bodies: Bodies) -> None:
         self._bodies = bodies
         self._events = events
         self._priority = config.priority
-        self._max_active = config.pool.max_queue_size
+        self._max_active = pool.max_queue_size
         protobuf = config.codec == "protobuf"
         self.codec = CODEC_PROTO if protobuf else CODEC_JSON
         self.encode_context: ContextEncoder = codec_protobuf.encode_context if protobuf else codec_json.encode_context
@@ -44,8 +45,8 @@ class Gate:
             self._proxies = TrustedProxies(config.trusted_subnets, config.trusted_headers, self._warn_of_proxy)
         self._number = 0
         self._log = AccessLog(events, long=config.access_logs)
-        self._waiting = WaitingRoom(config.pool.allocate_timeout_s)
-        self.pages = FailurePages(config.internal_error_code, debug=config.pool.debug)
+        self._waiting = WaitingRoom(pool.allocate_timeout_s)
+        self.pages = FailurePages(config.internal_error_code, debug=pool.debug)
         self.open = False
         self.active = 0
         """Requests waiting for a worker or on one."""
@@ -123,7 +124,7 @@ class Gate:
             self._waiting.add(delivery)
 
     def _overflow(self, delivery: HttpDelivery) -> None:
-        reason = f"{self._max_active} requests are running or waiting already (http.pool.max_queue_size)"
+        reason = f"{self._max_active} requests are running or waiting already (max_queue_size of the pool)"
         self.failed(delivery, reason)
         self.report(delivery, reason)
         self.settled(delivery)
@@ -141,7 +142,7 @@ class Gate:
 
     def too_late(self, delivery: HttpDelivery) -> None:
         """No worker was free in time."""
-        reason = "no worker was free in time (http.pool.allocate_timeout)"
+        reason = "no worker was free in time (allocate_timeout of the pool)"
         self.pages.no_workers(delivery.exchange, reason)
         self.report(delivery, reason)
 

@@ -1,6 +1,7 @@
 """An HTTP/1.1 server: listening sockets, open connections, and the clock that enforces their time limits."""
 
 import asyncio
+import contextlib
 import socket
 from collections import deque
 from pathlib import Path
@@ -11,6 +12,8 @@ from rrjobs.protocol.http1.line import PARKED
 from rrjobs.protocol.http1.roles import Handler
 from rrjobs.runtime.address import Address, UnixAddress
 from rrjobs.runtime.listen import bound_address, listen
+
+LAST_BYTES_S = 1.0
 
 
 class HttpServer:
@@ -71,8 +74,18 @@ class HttpServer:
             await self._empty.wait()
 
     async def stop(self) -> None:
-        """Close everything now; safe twice and before `start`."""
+        """Close everything, whatever was not answered; safe twice and before `start`.
+
+        Answers that were given and did not reach their clients yet have `LAST_BYTES_S` for that.
+        """
         self.stop_accepting()
+        self.drain()
+        for connection in tuple(self._connections):
+            if not connection.closing:
+                connection.abort()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_BYTES_S):
+                await self.wait_closed()
         for connection in tuple(self._connections):
             connection.abort()
         await self.wait_closed()

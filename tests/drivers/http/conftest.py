@@ -1,0 +1,39 @@
+"""Live listeners on free ports, with workers that are functions."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from http_doubles import Program, Site, Work, Workers
+
+from rrjobs.drivers.http.config import HttpConfig
+from rrjobs.drivers.http.driver import HttpDriver
+from rrjobs.runtime.events import EVENTS, Events
+
+Serve = Callable[..., Awaitable[Site]]
+
+
+@pytest.fixture
+async def serve() -> AsyncIterator[Serve]:
+    """`await serve(program, **http section)`; a program of None leaves requests waiting for `workers.take()`."""
+    sites: list[Site] = []
+
+    async def start(program: Program | None = Work.echo, **section: Any) -> Site:
+        events, seen = Events(), []
+        for name in EVENTS:
+            if name.startswith("http."):
+                events.subscribe(name, lambda event, fields: seen.append((event, dict(fields))))
+        driver = HttpDriver(config(**section), events)
+        site = Site(driver, Workers(program), seen)
+        sites.append(site)
+        await driver.start(site.workers)
+        return site
+
+    yield start
+    for site in sites:
+        await site.close()
+
+
+def config(**section: Any) -> HttpConfig:
+    """An `http` section on a free port of the loopback."""
+    return HttpConfig.model_validate({"address": "127.0.0.1:0", **section})
