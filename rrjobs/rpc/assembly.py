@@ -8,7 +8,6 @@ from rrjobs.pipeline.registry import Registry
 from rrjobs.rpc.method import AnyMethod, MethodTable
 from rrjobs.rpc.methods.app import AppMethods
 from rrjobs.rpc.methods.informer import InformerMethods, Pools
-from rrjobs.rpc.methods.jobs import JobsMethods
 from rrjobs.rpc.methods.resetter import Pools as ResettablePools
 from rrjobs.rpc.methods.resetter import ResetterMethods
 from rrjobs.rpc.methods.rpc import RpcMethods
@@ -40,5 +39,7 @@ def build_server(
         *AppMethods(events, sys.stderr.write).methods(),
     ]
     if registry is not None:
+        from rrjobs.rpc.methods.jobs import JobsMethods  # brings the protobuf library along
+
         methods += JobsMethods(registry).methods()
     return RpcServer(parse_dsn(listen), MethodTable(methods), events)

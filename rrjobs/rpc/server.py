@@ -11,7 +11,7 @@ from rrjobs.rpc.method import MethodTable
 from rrjobs.rpc.roster import Connections
 from rrjobs.runtime.address import Address, UnixAddress
 from rrjobs.runtime.events import Events
-from rrjobs.runtime.listen import bound_address, listen
+from rrjobs.runtime.listen import BACKLOG, bound_address, listen
 
 STALL_S = 30.0
 """A frame of which not one byte came for so long is never finished."""
@@ -50,8 +50,8 @@ class RpcServer:
     async def _serve(self, one: socket.socket) -> asyncio.Server:
         loop = asyncio.get_running_loop()
         if one.family == socket.AF_UNIX:
-            return await loop.create_unix_server(self._connection, sock=one)
-        return await loop.create_server(self._connection, sock=one)
+            return await loop.create_unix_server(self._connection, sock=one, backlog=BACKLOG)
+        return await loop.create_server(self._connection, sock=one, backlog=BACKLOG)
 
     def _connection(self) -> Connection:
         return Connection(self._methods, self._calls, self._connections)
