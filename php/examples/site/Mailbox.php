@@ -22,11 +22,11 @@ final class Mailbox
 
     public function send(Task $task): void
     {
-        $mail = $task->json();
+        $to = (string) ($task->json()['to'] ?? 'nobody');
         usleep(200_000);
-        $line = json_encode(['to' => $mail['to'], 'at' => date('H:i:s'), 'pid' => getmypid()], JSON_THROW_ON_ERROR);
+        $line = json_encode(['to' => $to, 'at' => date('H:i:s'), 'pid' => getmypid()], JSON_THROW_ON_ERROR);
         file_put_contents($this->file, $line . "\n", FILE_APPEND);
-        echo "mail to {$mail['to']} sent\n";
+        echo "mail to {$to} sent\n";
         $task->complete();
     }
 
