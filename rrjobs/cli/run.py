@@ -17,7 +17,7 @@ from rrjobs.cli.stop import PID_FILE
 from rrjobs.config.load import Loaded
 from rrjobs.errors import RRJobsError
 from rrjobs.runtime.events import EVENTS, Events
-from rrjobs.runtime.log import set_up_logs
+from rrjobs.runtime.log import Logs
 from rrjobs.runtime.notify import notify
 from rrjobs.runtime.signals import Signals
 
@@ -33,20 +33,21 @@ def run(context: click.Context) -> None:
     loaded = options.load()
     for warning in loaded.warnings:
         click.echo(f"warning: {warning}", err=True)
-    set_up_logs(loaded.root.logs, sorted({kind.channel for kind in EVENTS.values()}))
+    logs = Logs(loaded.root.logs, {kind.channel for kind in EVENTS.values()})
     _raise_file_limit()
     if options.pid:
         Path(PID_FILE).write_text(str(os.getpid()))
     try:
-        _loop_runner()(_serve(loaded, options))
+        _loop_runner()(_serve(loaded, options, logs))
     except KeyboardInterrupt:
         context.exit(1)
     finally:
+        logs.close()
         if options.pid:
             Path(PID_FILE).unlink(missing_ok=True)
 
 
-async def _serve(loaded: Loaded, options: Options) -> None:
+async def _serve(loaded: Loaded, options: Options, logs: Logs) -> None:
     events = Events()
     app = App(loaded, events)
     resets: set[asyncio.Task[None]] = set()
@@ -56,7 +57,7 @@ async def _serve(loaded: Loaded, options: Options) -> None:
         resets.add(task)
         task.add_done_callback(resets.discard)
 
-    signals = Signals(lambda: _abort(app), reset)
+    signals = Signals(lambda: _abort(app, logs), reset)
     signals.install()
     if not await _start(app, signals):
         return
@@ -108,8 +109,9 @@ async def _reset(app: App, events: Events) -> None:
     notify("READY=1")
 
 
-def _abort(app: App) -> None:
+def _abort(app: App, logs: Logs) -> None:
     app.fleet.kill_all()
+    logs.close()
     click.echo("exit forced", err=True)
     os._exit(1)
 

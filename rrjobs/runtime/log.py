@@ -1,135 +1,126 @@
-"""Where events become lines: console text or JSON, per channel, to streams or files."""
+"""Where events become lines: which channel goes where, from which level on, and how it reads."""
 
 import logging
-import logging.handlers
+import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from typing import TextIO
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
-import orjson
+from rrjobs.errors import RRJobsError
+from rrjobs.runtime.log_config import ChannelConfig, FileLogConfig, LogConfig
+from rrjobs.runtime.log_file import File
+from rrjobs.runtime.log_lines import Console, Line, Style, as_json, as_raw, wants_colour
+from rrjobs.runtime.log_outlet import Outlet, Stream
 
-from rrjobs.runtime.log_config import ChannelConfig, LogConfig
-
-_LEVELS = {
-    "debug": logging.DEBUG,
-    "info": logging.INFO,
-    "warn": logging.WARNING,
-    "warning": logging.WARNING,
-    "error": logging.ERROR,
-    "panic": logging.CRITICAL,
-}
-_COLOURS = {logging.DEBUG: "2", logging.INFO: "36", logging.WARNING: "33", logging.ERROR: "31"}
-_TAIL_LINES = 12
+ROOT = "rrjobs"
+_LEVELS = {"debug": 10, "info": 20, "warn": 30, "error": 40, "panic": 50}
+_SILENT = 100
+_NOTHING: Mapping[str, object] = {}
+_STREAMS = {"stdout": 1, "stderr": 2}
 
 
-class JsonFormatter(logging.Formatter):
-    """One JSON object a line: level, ts (unix seconds), logger, msg, then the event's fields."""
+class EventLogger(logging.Logger):
+    """A channel. Events take a short way past the logging module's records: requests are logged by the thousand."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """See logging.Formatter."""
-        line: dict[str, object] = {
-            "level": record.levelname.lower(),
-            "ts": round(record.created, 6),
-            "logger": _channel(record),
-            "msg": record.getMessage(),
-        }
-        line.update(getattr(record, "fields", {}))
-        if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+    def __init__(self, name: str, level: int = logging.NOTSET) -> None:
+        super().__init__(name, level)
+        self.outlets: tuple[tuple[Style, Outlet], ...] = ()
+        self.channel = name.removeprefix(f"{ROOT}.")
 
+    def log(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """An event: `msg` is its name, `extra["fields"]` its fields."""
+        if level >= self.level:
+            fields = kwargs["extra"]["fields"] if "extra" in kwargs else _NOTHING
+            self.write(Line(time.time(), level, self.channel, str(msg), fields))
 
-class ConsoleFormatter(logging.Formatter):
-    """One line for a person: time, level, channel, event, `key=value` fields; a worker's last words indented below."""
-
-    def __init__(self, coloured: bool) -> None:
-        super().__init__()
-        self._coloured = coloured
-
-    def format(self, record: logging.LogRecord) -> str:
-        """See logging.Formatter."""
-        fields: dict[str, object] = dict(getattr(record, "fields", {}))
-        tail = str(fields.pop("output", "") or "").strip()
-        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        level = f"{record.levelname[:5]:5}"
-        if self._coloured:
-            level = f"\033[{_COLOURS.get(record.levelno, '0')}m{level}\033[0m"
-        shown = " ".join(f"{key}={_value(value)}" for key, value in fields.items() if value not in (None, ""))
-        line = f"{clock}.{int(record.msecs):03d} {level} {_channel(record):7} {record.getMessage()} {shown}".rstrip()
-        if tail:
-            line += "".join(f"\n    | {one}" for one in tail.splitlines()[-_TAIL_LINES:])
-        if record.exc_info:
-            line += "\n" + self.formatException(record.exc_info)
-        return line
+    def write(self, line: Line) -> None:
+        """To every output of the channel."""
+        for style, outlet in self.outlets:
+            outlet.take(style, line)
 
 
-class RawFormatter(logging.Formatter):
-    """The message alone: what a worker printed, or the event's name."""
+class Logs:
+    """All channels and their outputs; made once, before anybody asks for the channels' loggers."""
 
-    def format(self, record: logging.LogRecord) -> str:
-        """See logging.Formatter."""
-        fields: Mapping[str, object] = getattr(record, "fields", {})
-        return str(fields.get("text", record.getMessage()))
+    def __init__(self, config: LogConfig, channels: Iterable[str]) -> None:
+        """Raises RRJobsError when a file cannot be opened."""
+        self._outlets: dict[str, Outlet] = {}
+        known = logging.Logger.manager.loggerDict
+        self._before = {name: known.get(name) for name in (f"{ROOT}.{channel}" for channel in channels)}
+        for name in self._before:
+            logger = EventLogger(name)
+            self._configure(logger, config, config.channels.get(logger.channel))
+            known[name] = logger
+        self._bridge = _Bridge(config.level, logging.getLogger(f"{ROOT}.{ROOT}"))
+        logging.getLogger().addHandler(self._bridge)
+        logging.captureWarnings(True)
 
+    def close(self) -> None:
+        """Write what is left and give the loggers back; safe twice."""
+        logging.getLogger().removeHandler(self._bridge)
+        logging.captureWarnings(False)
+        for outlet in self._outlets.values():
+            outlet.close()
+        known = logging.Logger.manager.loggerDict
+        for name, before in self._before.items():
+            if before is None:
+                known.pop(name, None)
+            else:
+                known[name] = before
 
-def set_up_logs(config: LogConfig, channels: Sequence[str]) -> None:
-    """Give every channel its handlers and level; replaces what an earlier call set up."""
-    root = logging.getLogger("rrjobs")
-    root.propagate = False
-    for name in channels:
-        logger = logging.getLogger(f"rrjobs.{name}")
-        own = config.channels.get(name)
-        _configure(logger, config, own)
+    def _configure(self, logger: EventLogger, config: LogConfig, own: ChannelConfig | None) -> None:
+        """What a channel does not set is as in `logs`."""
+        mode = (own and own.mode) or config.mode
+        encoding = (own and own.encoding) or config.encoding or ("json" if mode == "production" else "console")
+        logger.setLevel(_SILENT if mode == "none" else _LEVELS[(own and own.level) or config.level])
+        if mode == "none":
+            return
+        rotated = (own and own.file_logger_options) or (None if own and own.output else config.file_logger_options)
+        outputs = (own and own.output) or config.output
+        names = [rotated.log_output] if rotated else list(dict.fromkeys(outputs))
+        logger.outlets = tuple((_style(mode, encoding, name), self._outlet(name, rotated)) for name in names)
 
-
-def _configure(logger: logging.Logger, config: LogConfig, own: ChannelConfig | None) -> None:
-    mode = (own and own.mode) or config.mode
-    encoding = (own and own.encoding) or config.encoding or ("json" if mode == "production" else "console")
-    outputs = (own and own.output) or config.output
-    for handler in list(logger.handlers):
-        logger.removeHandler(handler)
-        handler.close()
-    logger.propagate = False
-    logger.setLevel(_LEVELS[(own and own.level) or config.level])
-    if mode == "none":
-        logger.addHandler(logging.NullHandler())
-        logger.setLevel(logging.CRITICAL + 1)
-        return
-    file = (own and own.file_logger_options) or config.file_logger_options
-    handlers: list[logging.Handler] = []
-    if file is not None:
-        size = file.max_size_mib * 1024**2
-        handlers.append(
-            logging.handlers.RotatingFileHandler(file.log_output, maxBytes=size, backupCount=file.max_backups)
-        )
-    else:
-        handlers.extend(_handler(output) for output in outputs)
-    for handler in handlers:
-        handler.setFormatter(_formatter(mode, encoding, handler))
-        logger.addHandler(handler)
-
-
-def _handler(output: str) -> logging.Handler:
-    streams: dict[str, TextIO] = {"stderr": sys.stderr, "stdout": sys.stdout}
-    if output in streams:
-        return logging.StreamHandler(streams[output])
-    return logging.FileHandler(output)
+    def _outlet(self, name: str, rotated: FileLogConfig | None) -> Outlet:
+        """One for each output: channels that share it keep their order."""
+        if name not in self._outlets:
+            self._outlets[name] = Outlet(Stream(_STREAMS[name]) if name in _STREAMS else _file(name, rotated))
+        return self._outlets[name]
 
 
-def _formatter(mode: str, encoding: str, handler: logging.Handler) -> logging.Formatter:
+def _file(name: str, rotated: FileLogConfig | None) -> File:
+    try:
+        if rotated is None:
+            return File(Path(name))
+        return File(Path(name), rotated.max_size_mib * 1024 * 1024, rotated.max_backups)
+    except OSError as err:
+        raise RRJobsError(f"logs: cannot write to {name}: {os.strerror(err.errno or 0)}") from err
+
+
+def _style(mode: str, encoding: str, output: str) -> Style:
     if mode == "raw":
-        return RawFormatter()
+        return as_raw
     if encoding == "json":
-        return JsonFormatter()
-    stream = getattr(handler, "stream", None)
-    return ConsoleFormatter(coloured=bool(stream is not None and stream.isatty()))
+        return as_json
+    return Console(coloured=output in _STREAMS and wants_colour(_STREAMS[output]))
 
 
-def _channel(record: logging.LogRecord) -> str:
-    return record.name.removeprefix("rrjobs.")
+class _Bridge(logging.Handler):
+    """What libraries and Python itself log (asyncio's complaints, warnings) reaches the same outputs."""
 
+    def __init__(self, level: str, logger: logging.Logger) -> None:
+        super().__init__(max(_LEVELS[level], logging.WARNING))
+        self._logger = logger
+        self._tracebacks = logging.Formatter()
 
-def _value(value: object) -> str:
-    text = str(value)
-    return repr(text) if " " in text or not text.isprintable() else text
+    def emit(self, record: logging.LogRecord) -> None:
+        """See logging.Handler; never raises."""
+        try:
+            fields: dict[str, object] = {"text": record.getMessage(), "source": record.name}
+            if record.exc_info and record.exc_info[0] is not None:
+                fields["traceback"] = self._tracebacks.formatException(record.exc_info)
+            name = "server.failed" if record.levelno >= logging.ERROR else "server.warning"
+            self._logger.log(record.levelno, name, extra={"fields": fields})
+        except Exception:  # a log must not bring down what it tells about
+            sys.excepthook(*sys.exc_info())
