@@ -16,6 +16,7 @@ use RRJobs\Exception\RelayException;
 final class FrameReader
 {
     private const REMEMBERED = 256;
+    private const BIG_BYTES = 1048576;
 
     private string $buffer = '';
     private int $position = 0;
@@ -107,11 +108,7 @@ final class FrameReader
         if ($this->ended) {
             return false;
         }
-        if ($this->position > 0) {
-            $this->buffer = \substr($this->buffer, $this->position);
-            $this->searched = \max(0, $this->searched - $this->position);
-            $this->position = 0;
-        }
+        $this->forget();
         $bytes = $this->relay->read($missing);
         if ($bytes === '') {
             $this->ended = true;
@@ -129,8 +126,7 @@ final class FrameReader
         $at = $this->position;
         $header = $words * 4;
         $this->position = $at + $length;
-
-        return new Frame(
+        $frame = new Frame(
             \ord($this->buffer[$at + 1]),
             \ord($this->buffer[$at + 10]),
             $words,
@@ -138,6 +134,23 @@ final class FrameReader
             \substr($this->buffer, $at + $header, $length - $header),
             $words > 4 ? \unpack('V', $this->buffer, $at + 16)[1] : 0,
         );
+        if ($length > self::BIG_BYTES) {
+            $this->forget(); // or its memory would be held for as long as the program works on it
+        }
+
+        return $frame;
+    }
+
+    /**
+     * Drop what was taken out.
+     */
+    private function forget(): void
+    {
+        if ($this->position > 0) {
+            $this->buffer = \substr($this->buffer, $this->position);
+            $this->searched = \max(0, $this->searched - $this->position);
+            $this->position = 0;
+        }
     }
 
     /**
