@@ -30,6 +30,7 @@ PONG = 0x08
 _HEAD = Struct("<BBI")
 _U32 = Struct("<I")
 _RPC_OPTIONS = Struct("<II")
+_OPTIONS = tuple(Struct(f"<{count}I").unpack_from for count in range(MAX_HEADER_WORDS - 2))
 _STREAM_BYTES = tuple(bytes((bits, 0)) for bits in range(256))
 _pack_head = _HEAD.pack
 _pack_u32 = _U32.pack
@@ -102,22 +103,25 @@ class FrameParser:
 
     def feed(self, data: bytes) -> list[Frame]:
         """Add bytes, return every frame that is complete now; raises ProtocolError on a header that cannot be one."""
-        self._buffer += data
-        if len(self._buffer) < self._needed:
-            return []
-        buffer = bytes(self._buffer)
+        if self._buffer:
+            self._buffer += data
+            if len(self._buffer) < self._needed:
+                return []
+            data = bytes(self._buffer)
+            self._buffer.clear()
         frames: list[Frame] = []
-        position = 0
-        while len(buffer) - position >= HEADER_BYTES:
-            words, total = self._measure(buffer, position)
-            if len(buffer) - position < total:
+        position, size = 0, len(data)
+        while size - position >= HEADER_BYTES:
+            words, total = self._measure(data, position)
+            if size - position < total:
                 self._needed = total
                 break
-            frames.append(_cut(buffer, position, words, total))
+            frames.append(_cut(data, position, words, total))
             position += total
         else:
             self._needed = HEADER_BYTES
-        del self._buffer[:position]
+        if position < size:
+            self._buffer += data[position:]
         return frames
 
     def _measure(self, buffer: bytes, position: int) -> tuple[int, int]:
@@ -133,6 +137,6 @@ class FrameParser:
 
 
 def _cut(buffer: bytes, position: int, words: int, total: int) -> Frame:
-    options = tuple(unpack_u32(buffer, position + 4 * word)[0] for word in range(3, words))
+    options = _OPTIONS[words - 3](buffer, position + HEADER_BYTES)
     payload = buffer[position + 4 * words : position + total]
     return Frame(buffer[position + 1], buffer[position + 10], options, payload)
