@@ -20,6 +20,9 @@ MAX_WAITING_LINES = 50_000
 MAX_WAITING_BYTES = 8 * 1024 * 1024
 """Text that the descriptor did not take yet."""
 
+_WRITE_BYTES = 256 * 1024
+"""Of one write; what waits is not copied whole each time."""
+
 CLOSE_WAIT_S = 1.0
 """How long the last lines may take when the server ends."""
 
@@ -81,9 +84,9 @@ class Outlet:
         if self._closed:
             return
         lines, self._lines = self._lines, []
+        if self._dropped and lines and len(self._text) < MAX_WAITING_BYTES // 2:
+            self._tell_dropped(lines[0][0])
         self._text += "".join([f"{style(line)}\n" for style, line in lines]).encode("utf-8", "replace")
-        if self._dropped and len(self._text) < MAX_WAITING_BYTES // 2 and lines:
-            self._tell_dropped(lines[-1][0])
         self._write()
 
     def _tell_dropped(self, style: Style) -> None:
@@ -94,7 +97,7 @@ class Outlet:
     def _write(self) -> None:
         try:
             while self._text:
-                taken = self._target.write(bytes(self._text))
+                taken = self._target.write(bytes(self._text[:_WRITE_BYTES]))
                 if not taken:
                     self._watch()
                     return
