@@ -1,9 +1,13 @@
 """The transport side of a connection: what is written, whether it is read, how it ends."""
 
 import asyncio
+import contextlib
+import fcntl
 import os
 import socket
 import struct
+import sys
+import termios
 
 from rrjobs.protocol.http1.limits import FEED_BYTES, LINGER_S, Limits
 
@@ -11,6 +15,8 @@ FULL, SINK, PARKED = 1, 2, 4
 """Why a connection is not read: enough requests are waiting, a body sink is full, the server has too many clients."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+_UNKNOWN = -1
 
 
 class Line(asyncio.Protocol):
@@ -24,9 +30,9 @@ class Line(asyncio.Protocol):
         "_drained_bytes",
         "_held",
         "_lingering",
-        "_stalled_at_bytes",
         "_transport",
         "_unfed",
+        "_unsent_at_first",
         "closing",
         "deaf",
         "ending",
@@ -41,7 +47,7 @@ class Line(asyncio.Protocol):
         self._held = 0
         self._unfed = b""
         self._lingering = False
-        self._stalled_at_bytes = 0
+        self._unsent_at_first = 0
         self._drained_bytes = 0
         self.since = now
         self.ending = False
@@ -113,9 +119,7 @@ class Line(asyncio.Protocol):
     def mark_stalled(self) -> None:
         """The client stopped reading: remember how much it has yet to take."""
         self.stalled = True
-        self.stalled_bytes = 0
-        self._drained_bytes = 0
-        self._stalled_at_bytes = self._transport.get_write_buffer_size()
+        self._measure_from_here()
 
     def mark_reading(self) -> None:
         """It took enough for now."""
@@ -128,6 +132,8 @@ class Line(asyncio.Protocol):
         """
         self.closing = self.deaf = True
         self.since = now
+        if not self.stalled:
+            self._unsent_at_first = _UNKNOWN
         if linger and self._transport.can_write_eof() and not self._transport.is_closing():
             self._lingering = True
             self._transport.write_eof()
@@ -163,11 +169,26 @@ class Line(asyncio.Protocol):
         """Whether only the client is waited for; cuts one that took nothing for too long."""
         if not (self.stalled or self.closing):
             return False
-        if self.stalled:
-            drained = self._stalled_at_bytes + self.stalled_bytes - self._transport.get_write_buffer_size()
-            if drained > self._drained_bytes:
-                self._drained_bytes = drained
-                self.since = now
+        if self._unsent_at_first == _UNKNOWN:
+            self._measure_from_here()
+        drained = self._unsent_at_first + self.stalled_bytes - self._unsent()
+        if drained > self._drained_bytes and not self._lingering:
+            self._drained_bytes = drained
+            self.since = now
         if now - self.since - limits.tick_s >= (LINGER_S if self._lingering else limits.write_timeout_s):
             self._transport.abort()
         return True
+
+    def _measure_from_here(self) -> None:
+        self.stalled_bytes = 0
+        self._drained_bytes = 0
+        self._unsent_at_first = self._unsent()
+
+    def _unsent(self) -> int:
+        """Bytes the client has not taken: ours and the kernel's, which may be megabytes."""
+        queued = bytearray(4)
+        sock = self._transport.get_extra_info("socket")
+        if sock is not None and sock.fileno() >= 0:
+            with contextlib.suppress(OSError):
+                fcntl.ioctl(sock.fileno(), termios.TIOCOUTQ, queued)
+        return self._transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)

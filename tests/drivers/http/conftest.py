@@ -1,9 +1,11 @@
 """Live listeners on free ports, with workers that are functions."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
 import pytest
+import uvloop
 from http_doubles import Program, Site, Work, Workers
 
 from rrjobs.drivers.http.config import HttpConfig
@@ -11,6 +13,11 @@ from rrjobs.drivers.http.driver import HttpDriver
 from rrjobs.runtime.events import EVENTS, Events
 
 Serve = Callable[..., Awaitable[Site]]
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Transports differ: every test on the loop that servers run on and on asyncio's own."""
+    return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from rrjobs.drivers.http.forms import FormError
 from rrjobs.drivers.http.multipart import MAX_HEAD_BYTES, MAX_PARTS, MultipartParser, TooManyParts
 from rrjobs.drivers.http.part_head import PartHead, read_boundary, read_part_head
 
+NEARLY = [b"\r\n--Y\r\n--", b"-X", b" --X", b"\r\n--", b"\r\n--Xy", b"\r\n--X-y", b"\r\n\r\n"]
 FIELD = b'Content-Disposition: form-data; name="a"'
 
 

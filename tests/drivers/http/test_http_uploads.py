@@ -62,7 +62,7 @@ async def test_the_temporary_file_is_for_its_owner_only(serve, tmp_path):
     modes = []
 
     def program(work: Work) -> None:
-        modes.append(stat.S_IMODE(os.stat(work.context["uploads"]["f"]["tmpName"]).st_mode))
+        modes.append(stat.S_IMODE(Path(work.context["uploads"]["f"]["tmpName"]).stat().st_mode))
         work.echo()
 
     site = await serve(program, uploads={"dir": str(tmp_path)})
