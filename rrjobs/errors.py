@@ -19,6 +19,14 @@ class ProtocolError(RRJobsError):
     """Bytes that are not what the protocol allows at this place; the stream they came from is unusable."""
 
 
+class FrameTooLong(ProtocolError):
+    """A frame that is longer than the reader takes; `begin` is what arrived of it, header first."""
+
+    def __init__(self, message: str, begin: bytes) -> None:
+        super().__init__(message)
+        self.begin = begin
+
+
 class WorkerError(RRJobsError):
     """A PHP worker process could not do what was asked of it."""
 

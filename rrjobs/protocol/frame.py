@@ -8,7 +8,7 @@ from struct import Struct
 from typing import NamedTuple
 from zlib import crc32
 
-from rrjobs.errors import ProtocolError
+from rrjobs.errors import FrameTooLong, ProtocolError
 
 HEADER_BYTES = 12
 MAX_HEADER_WORDS = 13
@@ -132,7 +132,8 @@ class FrameParser:
             raise ProtocolError("CRC of the frame header does not match")
         length = unpack_u32(buffer, position + 2)[0]
         if length > self._max_payload_bytes:
-            raise ProtocolError(f"payload of {length} bytes, at most {self._max_payload_bytes} are taken")
+            message = f"payload of {length} bytes, at most {self._max_payload_bytes} are taken"
+            raise FrameTooLong(message, buffer[position:])
         return words, words * 4 + length
 
 

@@ -5,16 +5,23 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, Protocol, cast
 
-from rrjobs.errors import ProtocolError, RRJobsError
-from rrjobs.protocol.frame import ERROR, Frame, FrameParser, rpc_frame
+from rrjobs.errors import FrameTooLong, ProtocolError, RpcError, RRJobsError
+from rrjobs.protocol.frame import ERROR, Frame, FrameParser, rpc_frame, unpack_u32
 from rrjobs.rpc.codec import BY_FLAGS, Codec
 from rrjobs.rpc.method import MethodTable
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """A batch of 500 jobs of 64 KiB fits twice; more would only be memory held for one client."""
 
+MAX_SKIPPED_BYTES = 1024 * 1024 * 1024
+"""A call beyond MAX_FRAME_BYTES is answered with an error and read past, up to here; then the connection closes."""
+
 MAX_WAITING_CALLS = 64
 """Calls of one connection that may wait at once; past it the connection is not read."""
+
+MAX_NAME_BYTES = 256
+RPC_HEAD = 0x15
+RPC_HEADER_BYTES = 20
 
 Done = Callable[[bytes | BaseException], None]
 
@@ -64,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._reading = True
         self._closing = False
         self._held_bytes = 0
+        self._skip_bytes = 0
         self._transport: asyncio.Transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -96,8 +104,13 @@ class Connection(asyncio.Protocol):
         """Run every call that is complete now."""
         if self._closing:
             return
+        if self._skip_bytes:
+            self._skip_bytes, data = max(0, self._skip_bytes - len(data)), data[self._skip_bytes :]
         try:
             frames = self._parser.feed(data)
+        except FrameTooLong as err:
+            self._skip(err)
+            return
         except ProtocolError as err:
             self._refuse(str(err))
             return
@@ -156,6 +169,19 @@ class Connection(asyncio.Protocol):
                 return True
         self._wait_for(call, waited, sequence, name, codecs.reply)
         return True
+
+    def _skip(self, err: FrameTooLong) -> None:
+        """Answer a call that is too long with an error, and read past it."""
+        length = unpack_u32(err.begin, 2)[0]
+        if err.begin[0] != RPC_HEAD or len(err.begin) < RPC_HEADER_BYTES or length > MAX_SKIPPED_BYTES:
+            self._refuse(str(err))
+            return
+        sequence, cut = unpack_u32(err.begin, 12)[0], unpack_u32(err.begin, 16)[0]
+        name = err.begin[RPC_HEADER_BYTES : RPC_HEADER_BYTES + min(cut, MAX_NAME_BYTES)]
+        self._skip_bytes = RPC_HEADER_BYTES + length - len(err.begin)
+        self._parser = FrameParser(MAX_FRAME_BYTES)
+        text = RpcError(f"rpc: a call of {length} bytes is too long, at most {MAX_FRAME_BYTES} are taken")
+        self._answer(sequence, name, BY_FLAGS[err.begin[1]].reply, text)
 
     def _wait_for(
         self, call: Coroutine[Any, Any, bytes], waited: object, sequence: int, name: bytes, codec: Codec

@@ -5,6 +5,7 @@ import contextlib
 import socket
 from pathlib import Path
 
+from rrjobs.errors import AddressError
 from rrjobs.rpc.calls import WaitingCalls
 from rrjobs.rpc.connection import Connection
 from rrjobs.rpc.method import MethodTable
@@ -40,7 +41,10 @@ class RpcServer:
 
     async def start(self) -> None:
         """Listen: calls are answered from now on."""
-        bound = listen(self._address)
+        try:
+            bound = listen(self._address)
+        except AddressError as err:
+            raise AddressError(f"rpc.listen: {err}") from err
         self._address = bound_address(self._address, bound)
         self._remember_socket_file()
         for one in bound:

@@ -123,6 +123,14 @@ async def test_four_gigabytes_are_refused_by_their_header_alone(caller, stub):
     assert len(head) + 6 == HEADER_BYTES
 
 
+async def test_a_call_that_is_too_long_is_answered_with_an_error_and_the_next_one_as_ever(connect, monkeypatch):
+    monkeypatch.setattr("rrjobs.rpc.connection.MAX_FRAME_BYTES", 1_000_000)
+    caller = await connect()
+    flags, text = await caller.call("jobs.Push", bytes(3_000_000), PROTO)
+    assert (flags, text) == (PROTO | ERROR, b"rpc: a call of 3000009 bytes is too long, at most 1000000 are taken")
+    assert await caller.call("rpc.Version", b"", JSON) == (JSON, b'"2025.1.0"')
+
+
 async def test_half_a_frame_is_given_up_after_a_while(connect, stub):
     good, bad = await connect(), await connect()
     bad.send(GOOD[:17])
