@@ -8,8 +8,5 @@ declare(strict_types=1);
 
 require __DIR__ . '/../autoload.php';
 
-$jobs = RRJobs\Jobs\Consumer::create();
-
-while (($task = $jobs->waitTask()) !== null) {
-    $task->complete();
-}
+RRJobs\Jobs\Consumer::create()->serve(static function (): void {
+});

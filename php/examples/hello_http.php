@@ -8,8 +8,7 @@ declare(strict_types=1);
 
 require __DIR__ . '/../autoload.php';
 
-$http = RRJobs\Http\HttpWorker::create();
+use RRJobs\Http\HttpWorker;
+use RRJobs\Http\Response;
 
-while ($http->waitRequest() !== null) {
-    $http->respond(200, 'Hello World', ['Content-Type' => 'text/plain']);
-}
+HttpWorker::create()->serve(static fn () => new Response(200, 'Hello World', ['Content-Type' => 'text/plain']));

@@ -19,6 +19,4 @@ use RRJobs\Worker;
 $factory = new Psr17Factory();
 $http = new Psr7Worker(Worker::create(), $factory, $factory, $factory);
 
-while (($request = $http->waitRequest()) !== null) {
-    $http->respond(new Response(200, ['Content-Type' => 'text/plain'], 'Hello World'));
-}
+$http->serve(static fn () => new Response(200, ['Content-Type' => 'text/plain'], 'Hello World'));

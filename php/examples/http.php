@@ -11,12 +11,4 @@ require __DIR__ . '/site/Mailbox.php';
 require __DIR__ . '/site/Site.php';
 
 $site = new Example\Site(new Example\Mailbox());
-$http = RRJobs\Http\HttpWorker::create();
-
-while (($request = $http->waitRequest()) !== null) {
-    try {
-        $site->handle($request, $http);
-    } catch (Throwable $error) {
-        $http->error((string) $error);
-    }
-}
+RRJobs\Http\HttpWorker::create()->serve($site->handle(...));

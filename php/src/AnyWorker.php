@@ -7,6 +7,7 @@ namespace RRJobs;
 use RRJobs\Exception\RelayException;
 use RRJobs\Http\HttpWorker;
 use RRJobs\Http\Request;
+use RRJobs\Http\Response;
 use RRJobs\Jobs\Consumer;
 use RRJobs\Jobs\Task;
 
@@ -34,7 +35,7 @@ final class AnyWorker
     }
 
     /**
-     * @param callable(Request, HttpWorker): void $handler answers by `$http->respond()`
+     * @param callable(Request, HttpWorker): ?Response $handler returns the answer, or gives it by `$http->respond()`
      */
     public function onRequest(callable $handler): self
     {
@@ -80,8 +81,10 @@ final class AnyWorker
         if ($this->onRequest === null) {
             throw new \LogicException('this worker takes no requests: give it a handler by onRequest()');
         }
-        ($this->onRequest)($this->http->request($payload), $this->http);
-        if ($this->worker->owesAnswer()) {
+        $response = ($this->onRequest)($this->http->request($payload), $this->http);
+        if ($response instanceof Response) {
+            $this->http->send($response);
+        } elseif ($this->worker->owesAnswer()) {
             throw new \LogicException('the handler of requests returned without an answer');
         }
     }
@@ -94,7 +97,7 @@ final class AnyWorker
         $task = $this->jobs->task($payload);
         ($this->onJob)($task);
         if (!$task->isSettled()) {
-            $task->complete();
+            $task->complete(true);
         }
     }
 }

@@ -16,8 +16,9 @@ use RRJobs\Goridge\RelayFactory;
  * The worker's side of the conversation with the server: wait for a payload, answer it once, wait for the next.
  *
  * Behind a payload the server may write the next ones, and a pid request behind each: the answer to that request tells it
- * where the answer to one payload ends. So pid requests are answered strictly in their order, at the latest when the program
- * waits again; one that lies behind the answered payload already is answered in the same write as the payload.
+ * where one payload ends, and where the work on the next begins. So pid requests are answered strictly in their order, and only
+ * when the program waits again. A program that says it is done with the payload saves a write: the request behind the payload,
+ * when it is here already, is then answered in the same write as the payload.
  */
 final class Worker
 {
@@ -77,17 +78,18 @@ final class Worker
     /**
      * Answer the payload; with a stream, end it.
      *
-     * @param int $flags codec of the context, 0 without one
+     * @param int  $flags codec of the context, 0 without one
+     * @param bool $done  nothing at all is done for this payload after this call
      *
      * @throws AlreadyAnsweredException
      * @throws RelayException
      */
-    public function respond(string $context, string $body = '', int $flags = 0): void
+    public function respond(string $context, string $body = '', int $flags = 0, bool $done = false): void
     {
         if (!$this->owes) {
             throw new AlreadyAnsweredException('there is nothing to answer: this payload was answered already');
         }
-        $this->settle(Frame::data($context, $body, $flags));
+        $this->settle(Frame::data($context, $body, $flags), $done);
     }
 
     /**
@@ -153,10 +155,10 @@ final class Worker
         return $this->turn;
     }
 
-    private function settle(string $answer): void
+    private function settle(string $answer, bool $done = false): void
     {
         $this->owes = $this->streaming = false;
-        $fences = $this->reader->skip($this->fence);
+        $fences = $done ? $this->reader->skip($this->fence) : 0;
         $this->relay->write($fences > 0 ? $answer . \str_repeat($this->pid, $fences) : $answer);
     }
 

@@ -8,6 +8,7 @@ use PHPUnit\Framework\TestCase;
 use RRJobs\AnyWorker;
 use RRJobs\Http\HttpWorker;
 use RRJobs\Http\Request;
+use RRJobs\Http\Response;
 use RRJobs\Jobs\Task;
 use RRJobs\Worker;
 
@@ -44,6 +45,12 @@ final class AnyWorkerTest extends TestCase
             '{"type":3,"data":{"message":"job","requeue":false,"delay_seconds":0}}',
             "\x08\xc8\x01GET",
         ], $this->serve(Wire::request(), Wire::job('job'), Wire::frame($proto, 0x80, 0, strlen($proto))));
+    }
+
+    public function testAReturnedResponseIsTheAnswer(): void
+    {
+        $this->any->onRequest(static fn () => new Response(404, 'gone'));
+        self::assertSame(['{"status":404,"headers":{}}gone'], $this->serve(Wire::request()));
     }
 
     public function testAJobIsCompletedWhenItsHandlerReturns(): void

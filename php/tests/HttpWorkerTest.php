@@ -8,6 +8,8 @@ use PHPUnit\Framework\TestCase;
 use RRJobs\Exception\AlreadyAnsweredException;
 use RRJobs\Exception\StreamStoppedException;
 use RRJobs\Http\HttpWorker;
+use RRJobs\Http\Request;
+use RRJobs\Http\Response;
 use RRJobs\Worker;
 
 final class HttpWorkerTest extends TestCase
@@ -203,6 +205,22 @@ final class HttpWorkerTest extends TestCase
         $this->http->respond(200);
         $this->expectException(AlreadyAnsweredException::class);
         $this->http->respond(200);
+    }
+
+    public function testServingAnswersWithWhatTheHandlerReturns(): void
+    {
+        $this->server->send(Wire::fence(), Wire::request(), Wire::fence(), Wire::request(['method' => 'PUT']), Wire::fence());
+        $this->server->send(Wire::request(['method' => 'LIST']), Wire::fence(), Wire::end());
+        $this->http->serve(static fn (Request $request) => match ($request->method) {
+            'GET' => new Response(200, 'Hi', ['X' => 1]),
+            'PUT' => throw new \DomainException('no'),
+            'LIST' => new Response(200, ['a', 'b'], ['X' => 1]),
+        });
+        $answers = $this->answers();
+        self::assertSame([0x01, 0x08, 0x01, 0x40, 0x01, 0x08, 0x00, 0x00, 0x01], array_column($answers, 0));
+        self::assertSame([0x08, 0, self::HEAD, 'Hi'], $answers[1]);
+        self::assertStringContainsString('DomainException: no', $answers[3][3]);
+        self::assertSame([[0x08, 1, self::HEAD, 'a'], [0, 1, '', 'b'], [0, 0, '', '']], array_slice($answers, 5, 3));
     }
 
     public function testTheCommandToEndIsNull(): void

@@ -105,6 +105,20 @@ final class JobsTest extends TestCase
         self::assertSame(['unknown', []], [$task->queue, $task->headers]);
     }
 
+    public function testServingCompletesWhatTheHandlerLeaves(): void
+    {
+        $this->server->send(Wire::job('left'), Wire::job('settled'), Wire::job('thrown'), Wire::job('left'), Wire::end());
+        $this->jobs->serve(static fn (Task $task) => match ($task->payload) {
+            'left' => null,
+            'settled' => $task->nack('no'),
+            'thrown' => throw new \DomainException('broken'),
+        });
+        [$left, $settled, $thrown, $next] = array_column($this->server->frames(), 'payload');
+        self::assertSame(['{"type":0,"data":[]}', $left], [$left, $next]);
+        self::assertStringContainsString('"type":3', $settled);
+        self::assertStringContainsString('DomainException: broken', $thrown);
+    }
+
     public function testAJobIsSettledOnce(): void
     {
         $this->server->send(Wire::job(''));

@@ -14,7 +14,7 @@ final class ProcessTest extends TestCase
     private const ECHO = '
         $worker = RRJobs\Worker::create();
         while ($payload = $worker->waitPayload()) {
-            $worker->respond($payload->context, $payload->body);
+            $worker->respond($payload->context, $payload->body, 0, true);
         }';
 
     /**

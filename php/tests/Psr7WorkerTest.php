@@ -7,6 +7,7 @@ namespace RRJobs\Tests;
 use Nyholm\Psr7\Factory\Psr17Factory;
 use Nyholm\Psr7\Response;
 use PHPUnit\Framework\TestCase;
+use Psr\Http\Message\ServerRequestInterface;
 use RRJobs\Http\Psr7Worker;
 use RRJobs\Worker;
 
@@ -66,6 +67,17 @@ final class Psr7WorkerTest extends TestCase
         $request = $this->http->waitRequest();
         self::assertSame("\0raw", (string) $request->getBody());
         self::assertNull($request->getParsedBody());
+    }
+
+    public function testServingAnswersWithWhatTheHandlerReturns(): void
+    {
+        $this->server->send(Wire::request(), Wire::request(['method' => 'PUT']), Wire::end());
+        $this->http->serve(static fn (ServerRequestInterface $request) => $request->getMethod() === 'GET'
+            ? new Response(200, [], 'Hi')
+            : throw new \DomainException('no'));
+        [$good, $bad] = $this->server->frames();
+        self::assertSame('{"status":200,"headers":{}}Hi', $good['payload']);
+        self::assertStringContainsString('DomainException: no', $bad['payload']);
     }
 
     public function testASmallAnswerIsOneFrame(): void

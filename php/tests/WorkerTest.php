@@ -55,7 +55,7 @@ final class WorkerTest extends TestCase
         foreach (['1', '2', '3'] as $number) {
             self::assertSame($number, $this->worker->waitPayload()->body);
             self::assertSame($expected, $this->server->bytes());
-            $this->worker->respond('', "answer {$number}");
+            $this->worker->respond('', "answer {$number}", 0, true);
             $fences = ['1' => 2, '2' => 0, '3' => 1][$number];
             $expected = '';
             self::assertSame(
@@ -66,14 +66,25 @@ final class WorkerTest extends TestCase
         self::assertNull($this->worker->waitPayload());
     }
 
-    public function testAnAnswerAndItsFenceAreOneWrite(): void
+    public function testAFenceIsAnsweredNoSoonerThanTheProgramIsDone(): void
+    {
+        $this->server->send(Wire::fence(), Wire::job('1'), Wire::fence(), Wire::end());
+        $this->worker->waitPayload();
+        $this->server->bytes();
+        $this->worker->respond('', 'ok');
+        self::assertSame(Wire::frame('ok', 0, 0, 0), $this->server->bytes());
+        $this->worker->waitPayload();
+        self::assertSame(self::pid(), $this->server->bytes());
+    }
+
+    public function testWhoIsDoneAnswersItsFenceInTheSameWrite(): void
     {
         [$server, $client] = stream_socket_pair(STREAM_PF_UNIX, STREAM_SOCK_SEQPACKET, 0); // keeps writes apart
         $worker = new Worker(new Relay($client, $client));
         fwrite($server, Wire::fence() . Wire::job('1') . Wire::fence() . Wire::job('2') . Wire::fence());
         foreach (['1', '2'] as $number) {
             self::assertSame($number, $worker->waitPayload()->body);
-            $worker->respond('', $number);
+            $worker->respond('', $number, 0, true);
         }
         self::assertSame(self::pid(), fread($server, 4096));
         self::assertSame(Wire::frame('1', 0, 0, 0) . self::pid(), fread($server, 4096));
@@ -184,7 +195,6 @@ final class WorkerTest extends TestCase
         self::assertSame(
             Wire::frame('headone', 0x08, 1, 4) . Wire::frame('two', 0, 1, 0) . Wire::frame('three', 0, 0, 0),
             $this->server->bytes(),
-            'the fence was not asked for before, so its answer waits for the next turn',
         );
         $this->server->send(Wire::end());
         $this->worker->waitPayload();

@@ -7,7 +7,7 @@ namespace Example;
 use RRJobs\Jobs\Task;
 
 /**
- * The job of the example: it "sends" a mail, which takes a moment, and writes a line about it.
+ * The job of the example: it "sends" a mail, which takes a moment, and writes a line about it. It is done when it returns.
  */
 final class Mailbox
 {
@@ -27,7 +27,6 @@ final class Mailbox
         $line = json_encode(['to' => $to, 'at' => date('H:i:s'), 'pid' => getmypid()], JSON_THROW_ON_ERROR);
         file_put_contents($this->file, $line . "\n", FILE_APPEND);
         echo "mail to {$to} sent\n";
-        $task->complete();
     }
 
     /**

@@ -5,8 +5,8 @@ declare(strict_types=1);
 namespace Example;
 
 use RRJobs\Exception\RRJobsException;
-use RRJobs\Http\HttpWorker;
 use RRJobs\Http\Request;
+use RRJobs\Http\Response;
 use RRJobs\Jobs\Job;
 use RRJobs\Jobs\Producer;
 
@@ -22,34 +22,32 @@ final class Site
         $this->jobs = Producer::create();
     }
 
-    public function handle(Request $request, HttpWorker $http): void
+    public function handle(Request $request): Response
     {
-        match ([$request->method, $request->path()]) {
-            ['GET', '/'] => $http->respond(200, $this->page(), ['Content-Type' => 'text/html; charset=utf-8']),
-            ['GET', '/hello'] => $http->respond(200, "Hello World\n", ['Content-Type' => 'text/plain']),
-            ['GET', '/status'] => $this->json($http, 200, $this->status()),
-            ['GET', '/count'] => $http->respond(200, $this->count(), ['Content-Type' => 'text/plain']),
-            ['POST', '/push'] => $this->push($request, $http),
-            default => $http->respond(404, "There is nothing at {$request->path()}\n", ['Content-Type' => 'text/plain']),
+        return match ([$request->method, $request->path()]) {
+            ['GET', '/'] => new Response(200, $this->page(), ['Content-Type' => 'text/html; charset=utf-8']),
+            ['GET', '/hello'] => self::text(200, "Hello World\n"),
+            ['GET', '/status'] => new Response(200, $this->status(), ['Content-Type' => 'application/json']),
+            ['GET', '/count'] => self::text(200, $this->count()),
+            ['POST', '/push'] => $this->push($request),
+            default => self::text(404, "There is nothing at {$request->path()}\n"),
         };
     }
 
-    private function push(Request $request, HttpWorker $http): void
+    private function push(Request $request): Response
     {
         $to = trim((string) ($request->form()['to'] ?? ''));
         $delay = min(60, max(0, (int) ($request->form()['delay'] ?? 0)));
         try {
             $this->jobs->push(Mailbox::PIPELINE, Job::json('mail.send', ['to' => $to ?: 'you'], delay: $delay));
-            $http->respond(303, '', ['Location' => '/']);
         } catch (RRJobsException $error) {
-            $http->respond(503, "The job was not taken: {$error->getMessage()}\n", ['Content-Type' => 'text/plain']);
+            return self::text(503, "The job was not taken: {$error->getMessage()}\n");
         }
+
+        return new Response(303, '', ['Location' => '/']);
     }
 
-    /**
-     * @return array<string, mixed>
-     */
-    private function status(): array
+    private function status(): string
     {
         [$sent, $last] = $this->mailbox->sent();
         $status = ['sent' => $sent, 'last' => $last, 'pid' => getmypid(), 'waiting' => null, 'delayed' => null];
@@ -61,7 +59,7 @@ final class Site
             $status['error'] = $error->getMessage();
         }
 
-        return $status;
+        return json_encode($status, JSON_THROW_ON_ERROR);
     }
 
     /**
@@ -78,11 +76,11 @@ final class Site
     }
 
     /**
-     * @param array<string, mixed> $value
+     * @param string|iterable<string> $text
      */
-    private function json(HttpWorker $http, int $status, array $value): void
+    private static function text(int $status, string|iterable $text): Response
     {
-        $http->respond($status, json_encode($value, JSON_THROW_ON_ERROR), ['Content-Type' => 'application/json']);
+        return new Response($status, $text, ['Content-Type' => 'text/plain']);
     }
 
     private function page(): string

@@ -68,25 +68,62 @@ final class HttpWorker
     }
 
     /**
+     * Answer each request with what the handler returns, until the server ends the worker. What it throws fails that request
+     * alone.
+     *
+     * @param callable(Request): Response $handler
+     *
+     * @throws RelayException
+     */
+    public function serve(callable $handler): void
+    {
+        while (($request = $this->waitRequest()) !== null) {
+            try {
+                $this->send($handler($request));
+            } catch (RelayException $gone) {
+                throw $gone;
+            } catch (\Throwable $error) {
+                $this->error((string) $error);
+            }
+        }
+    }
+
+    /**
+     * Answer the request, and be done with it.
+     *
+     * @throws AlreadyAnsweredException
+     * @throws RelayException
+     */
+    public function send(Response $response): void
+    {
+        $this->respond($response->status, $response->body, $response->headers, true);
+    }
+
+    /**
      * Answer the request.
      *
      * @param string|\Stringable|iterable<string|\Stringable>     $body    parts of an iterable are sent as they come; a
      *                                                                     generator's return value is its last part
      * @param array<string, string|int|float|list<string|int|float>> $headers
+     * @param bool                                                $done    see {@see Worker::respond}
      *
      * @throws AlreadyAnsweredException
      * @throws RelayException
      */
-    public function respond(int $status, string|\Stringable|iterable $body = '', array $headers = []): void
-    {
+    public function respond(
+        int $status,
+        string|\Stringable|iterable $body = '',
+        array $headers = [],
+        bool $done = false,
+    ): void {
         if ($status < 200 || $status > 599) {
             throw new \InvalidArgumentException("an answer ends with a status of 200 to 599, not {$status}; see interim()");
         }
         $head = $this->codec->head($status, Headers::lists($headers));
         if (\is_string($body) || $body instanceof \Stringable) {
-            $this->worker->respond($head, (string) $body, $this->codec->flag());
+            $this->worker->respond($head, (string) $body, $this->codec->flag(), $done);
         } else {
-            $this->streamer->send($head, $body, $this->codec->flag());
+            $this->streamer->send($head, $body, $this->codec->flag(), $done);
         }
     }
 

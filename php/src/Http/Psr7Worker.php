@@ -53,10 +53,33 @@ final class Psr7Worker
     }
 
     /**
+     * Answer each request with what the handler returns, until the server ends the worker. What it throws fails that request
+     * alone.
+     *
+     * @param callable(ServerRequestInterface): ResponseInterface $handler
+     *
+     * @throws RelayException
+     */
+    public function serve(callable $handler): void
+    {
+        while (($request = $this->http->waitRequest()) !== null) {
+            try {
+                $this->respond($handler($this->psr($request)), true);
+            } catch (RelayException $gone) {
+                throw $gone;
+            } catch (\Throwable $error) {
+                $this->error((string) $error);
+            }
+        }
+    }
+
+    /**
+     * @param bool $done see {@see Worker::respond}
+     *
      * @throws AlreadyAnsweredException
      * @throws RelayException
      */
-    public function respond(ResponseInterface $response): void
+    public function respond(ResponseInterface $response, bool $done = false): void
     {
         $body = $response->getBody();
         $size = $body->getSize();
@@ -65,6 +88,7 @@ final class Psr7Worker
             $response->getStatusCode(),
             $whole ? (string) $body : $this->parts($body),
             $response->getHeaders(),
+            $done,
         );
     }
 

@@ -23,23 +23,24 @@ final class Streamer
 
     /**
      * @param iterable<string|\Stringable> $parts
+     * @param bool                         $done  see {@see Worker::respond}
      *
      * @throws AlreadyAnsweredException
      * @throws RelayException
      */
-    public function send(string $head, iterable $parts, int $flags): void
+    public function send(string $head, iterable $parts, int $flags, bool $done = false): void
     {
         foreach ($parts as $part) {
             if (!$this->worker->stream($head, (string) $part, $head === '' ? 0 : $flags)) {
                 $this->stopped($parts);
-                $this->worker->respond('');
+                $this->worker->respond('', done: $done);
 
                 return;
             }
             $head = '';
         }
         $last = $parts instanceof \Generator ? (string) $parts->getReturn() : '';
-        $this->worker->respond($head, $last, $head === '' ? 0 : $flags);
+        $this->worker->respond($head, $last, $head === '' ? 0 : $flags, $done);
     }
 
     /**

@@ -42,6 +42,30 @@ final class Consumer
     }
 
     /**
+     * Give each job to the handler, until the server ends the worker. A job is completed when the handler returns, unless it
+     * settled it. What it throws fails that job alone.
+     *
+     * @param callable(Task): void $handler
+     *
+     * @throws RelayException
+     */
+    public function serve(callable $handler): void
+    {
+        while (($task = $this->waitTask()) !== null) {
+            try {
+                $handler($task);
+                if (!$task->isSettled()) {
+                    $task->complete(true);
+                }
+            } catch (RelayException $gone) {
+                throw $gone;
+            } catch (\Throwable $error) {
+                $this->worker->error((string) $error);
+            }
+        }
+    }
+
+    /**
      * The job in a payload.
      *
      * @throws ProtocolException

@@ -65,11 +65,13 @@ final class Task
     /**
      * Done.
      *
+     * @param bool $done see {@see Worker::respond}
+     *
      * @throws AlreadyAnsweredException|RelayException
      */
-    public function complete(): void
+    public function complete(bool $done = false): void
     {
-        $this->settle(self::SUCCESS);
+        $this->settle(self::SUCCESS, $done);
     }
 
     /**
@@ -126,14 +128,14 @@ final class Task
         return $this->settled;
     }
 
-    private function settle(string $answer): void
+    private function settle(string $answer, bool $done = false): void
     {
         if ($this->settled || $this->turn !== $this->worker->turn()) {
             throw new AlreadyAnsweredException(
                 $this->settled ? "job {$this->id} was settled already" : "job {$this->id} is over, another one has begun",
             );
         }
-        $this->worker->respond('', $answer);
+        $this->worker->respond('', $answer, 0, $done);
         $this->settled = true;
     }
 

@@ -228,7 +228,7 @@ final class Rude
         [$head, $body, $flags] = $this->payload->isJob()
             ? ['', '{"type":0,"data":[]}', 0]
             : ['{"status":200,"headers":{}}', 'ok', Frame::JSON];
-        $this->worker->respond($head, $body, $flags); // answers the fence too, when it is here
+        $this->worker->respond($head, $body, $flags, done: true); // answers the fence too
         usleep($this->get('ms', 50) * 1000);
         $this->relay->write($this->answer('to nobody'));
     }

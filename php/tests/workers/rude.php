@@ -23,7 +23,7 @@
  *   garbage   bytes ("rude garbage, ..."),   bytes that are no frame, then hang, exit or go on; `before` sends them before a
  *             then (hang)                    proper answer
  *   twice     ms (0), error (0)              a second answer; with `error` the second one is an error frame
- *   idle      ms (50)                        a proper answer, and later one to nobody
+ *   idle      ms (50)                        a proper answer, says it is done, and later sends one to nobody
  *   silent                                   waits for the next without having answered
  *   hang      s (3600), cpu (0)              does not answer for long, asleep or busy
  *   leak      mib (64)                       keeps memory, answers; once more keeps more
