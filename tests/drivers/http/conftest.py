@@ -15,6 +15,7 @@ from rrjobs.runtime.events import EVENTS, Events
 Serve = Callable[..., Awaitable[Site]]
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Transports differ: every test on the loop that servers run on and on asyncio's own."""
     return {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
