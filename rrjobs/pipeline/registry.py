@@ -13,6 +13,7 @@ from rrjobs.pipeline.route import PushListener, Route
 from rrjobs.pipeline.state import PipelineState
 from rrjobs.runtime.events import Events
 from rrjobs.runtime.section import Section
+from rrjobs.runtime.values import MAX_INTEGER
 
 
 class Drivers(Protocol):
@@ -191,9 +192,10 @@ class Registry:
 
 def _priority(spec: Mapping[str, str]) -> int:
     try:
-        return int(spec.get("priority", ""))
+        value = int(spec.get("priority", ""))
     except ValueError:
         return DEFAULT_PRIORITY
+    return value if abs(value) <= MAX_INTEGER else DEFAULT_PRIORITY
 
 
 def _neighbours(jobs: Sequence[Job]) -> Iterator[Sequence[Job]]:

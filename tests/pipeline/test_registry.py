@@ -262,7 +262,7 @@ async def test_a_declared_pipeline_is_paused_unless_it_is_in_consume(house):
     ]
 
 
-@pytest.mark.parametrize("priority", ["", "high", "1.5", None])
+@pytest.mark.parametrize("priority", ["", "high", "1.5", str(2**63), None])
 async def test_a_declared_priority_that_is_no_number_is_ten(house, priority):
     here = await house()
     await here.registry.declare(
