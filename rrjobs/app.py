@@ -11,11 +11,12 @@ from rrjobs.errors import ConfigError
 from rrjobs.pipeline.config import JobsConfig
 from rrjobs.pipeline.dispatcher import Dispatcher, DrainReport
 from rrjobs.pipeline.driver import Sink
+from rrjobs.pipeline.lane_plan import ANY, HTTP, JOBS, PlannedLane, job_lane, plan_lanes
 from rrjobs.pipeline.registry import Registry
 from rrjobs.runtime.events import Events
 from rrjobs.runtime.on_init import InitFailed, run_to_end
 from rrjobs.services.statuses import Statuses
-from rrjobs.worker.config import PoolConfig, ServerConfig
+from rrjobs.worker.config import ServerConfig
 from rrjobs.worker.fleet import Fleet
 from rrjobs.worker.guard import Guard
 from rrjobs.worker.launcher import Launch, Launcher
@@ -25,6 +26,8 @@ from rrjobs.worker.relay_listener import RelayListener
 if TYPE_CHECKING:  # imported for real only when the configuration has their section
     from rrjobs.drivers.http.driver import HttpDriver
     from rrjobs.rpc.server import RpcServer
+    from rrjobs.services.job_metrics import JobMetrics
+    from rrjobs.services.metrics import Metrics
     from rrjobs.services.status import StatusServer
 
 RETRY_AFTER_S = 5
@@ -47,21 +50,19 @@ class App:
         self._listener = RelayListener(relay) if relay.startswith(("tcp://", "unix://")) else None
         capacity = root.jobs.pipeline_size if root.jobs else JobsConfig().pipeline_size
         self.dispatcher = Dispatcher(capacity, events)
-        self._lanes: list[tuple[str, Pool, dict[str, int | str]]] = []
+        self.lanes: list[tuple[PlannedLane, Pool]] = []
         self._plan_pools()
+        self._job_metrics: JobMetrics | None = None
+        self.metrics = self._build_metrics()
         if root.jobs is not None:
-            self.registry = Registry(self._job_sink, events, root.jobs, DriverTable())
+            on_push = self._job_metrics.pushed if self._job_metrics else None
+            self.registry = Registry(self._job_sink, events, root.jobs, DriverTable(), on_push)
         stat = self.registry.stat if self.registry else None
         consumed = frozenset(root.jobs.consume) if root.jobs else frozenset()
         self.statuses = Statuses(self.fleet.names(), self.fleet.of, stat, consumed)
         self.http = self._build_http()
         self.rpc = self._build_rpc()
         self.status = self._build_status()
-
-    @property
-    def lanes(self) -> list[tuple[str, Pool, dict[str, int | str]]]:
-        """Name, pool and prefetch of every lane."""
-        return self._lanes
 
     async def start(self) -> None:
         """on_init, pipelines, RPC (workers may call it as they boot), pools, then HTTP; raises RRJobsError."""
@@ -70,17 +71,19 @@ class App:
             self._guard.start()
             if self._listener is not None:
                 await self._listener.start()
-            for name, pool, prefetch in self._lanes:
-                self.dispatcher.add_lane(name, pool, prefetch)
+            for lane, pool in self.lanes:
+                self.dispatcher.add_lane(lane.name, pool, lane.prefetch)
             if self.registry is not None:
                 await self.registry.start()
             if self.rpc is not None:
                 await self.rpc.start()
             await self.fleet.start()
             if self.http is not None:
-                await self.http.start(self.dispatcher.sink(self._lane_of("http")))
+                await self.http.start(self.dispatcher.sink(self._lane_of(HTTP)))
             if self.status is not None:
                 await self.status.start()
+            if self.metrics is not None:
+                await self.metrics.start()
         except BaseException:
             await self.stop(0.0)
             raise
@@ -106,6 +109,8 @@ class App:
             await self.rpc.stop()
         if self.status is not None:
             await self.status.stop()
+        if self.metrics is not None:
+            await self.metrics.stop()
         if self._listener is not None:
             await self._listener.stop()
         self._guard.stop()
@@ -130,40 +135,42 @@ class App:
 
     def _plan_pools(self) -> None:
         root = self.root
-        if (root.http or root.jobs or root.any_mode) and not self._command_known():
-            raise ConfigError(["server.command: is required: the command that starts a PHP worker"])
-        if root.any_mode is not None:
-            depth = root.any_mode.pool.prefetch or "auto"
-            self._plan("any", "any", root.any_mode.pool, {"http": root.any_mode.pool.prefetch or 1, "jobs": depth})
-            return
-        if root.http is not None:
-            self._plan("http", "http", root.http.pool, {"http": root.http.pool.prefetch or 1})
-        if root.jobs is not None:
-            pools = root.jobs.pools or {"": root.jobs.pool}
-            for name, config in pools.items():
-                lane = f"jobs/{name}" if name else "jobs"
-                self._plan("jobs", lane, config, {"jobs": config.prefetch or "auto"})
-
-    def _command_known(self) -> bool:
-        root = self.root
-        pools = [root.any_mode.pool] if root.any_mode else []
-        pools += [root.http.pool] if root.http else []
-        pools += list((root.jobs.pools or {"": root.jobs.pool}).values()) if root.jobs else []
-        return bool(self._server.command) or all(pool.command for pool in pools)
-
-    def _plan(self, plugin: str, lane: str, config: PoolConfig, prefetch: dict[str, int | str]) -> None:
-        launch = Launch(config.command, plugin, self.root.rpc.listen if self.root.rpc else "", __version__)
-        launcher = Launcher(self._server, launch, self._guard, self._listener)
-        pool = Pool(lane, config, launcher, self.events)
-        self.fleet.add(plugin, pool)
-        self._lanes.append((lane, pool, prefetch))
+        shared = root.any_mode.pool if root.any_mode else None
+        for lane in plan_lanes(shared, root.http.pool if root.http else None, root.jobs):
+            if not (lane.pool.command or self._server.command):
+                raise ConfigError(["server.command: is required: the command that starts a PHP worker"])
+            launch = Launch(lane.pool.command, lane.plugin, root.rpc.listen if root.rpc else "", __version__)
+            launcher = Launcher(self._server, launch, self._guard, self._listener)
+            pool = Pool(lane.name, lane.pool, launcher, self.events)
+            self.fleet.add(lane.plugin, pool)
+            self.lanes.append((lane, pool))
 
     def _lane_of(self, mode: str) -> str:
-        return "any" if self.root.any_mode is not None else mode
+        return ANY if self.root.any_mode is not None else mode
 
     def _job_sink(self, pool: str | None) -> Sink:
-        lane = self._lane_of("jobs")
-        return self.dispatcher.sink(f"{lane}/{pool}" if pool and lane == "jobs" else lane)
+        lane = self._lane_of(JOBS)
+        sink = self.dispatcher.sink(lane if lane == ANY else job_lane(pool))
+        return self._job_metrics.watched(sink) if self._job_metrics else sink
+
+    def _build_metrics(self) -> "Metrics | None":
+        """Before the HTTP driver, which asks once whether anybody listens to its requests."""
+        if self.root.metrics is None:
+            return None
+        from rrjobs.services.http_metrics import HttpMetrics
+        from rrjobs.services.job_metrics import JobMetrics
+        from rrjobs.services.metrics import Metrics, Source
+        from rrjobs.services.worker_metrics import lane_families, worker_families
+
+        lanes = [lane.name for lane, _ in self.lanes]
+        sources: list[Source] = [lambda: worker_families(self.fleet), lambda: lane_families(self.dispatcher, lanes)]
+        if self.root.http is not None:
+            requests = HttpMetrics(self.events)
+            sources.append(lambda: requests.families(self.http) if self.http else ())
+        if self.root.jobs is not None:
+            self._job_metrics = JobMetrics()
+            sources.append(self._job_metrics.families)
+        return Metrics(self.root.metrics, sources)
 
     def _build_http(self) -> "HttpDriver | None":
         if self.root.http is None:
@@ -184,6 +191,8 @@ class App:
             return None
         from rrjobs.rpc.assembly import build_server
 
+        collectors = self.metrics.collectors if self.metrics else None
+        listen, events = self.root.rpc.listen, self.events
         return build_server(
-            self.root.rpc.listen, self.events, self.registry, self.fleet, self.statuses, __version__, self._tree
+            listen, events, self.registry, self.fleet, self.statuses, __version__, self._tree, collectors
         )

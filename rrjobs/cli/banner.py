@@ -16,9 +16,11 @@ def banner(app: App, pipelines: Sequence[PipelineState]) -> str:
         lines.append(f"  rpc       {_dsn(str(app.rpc.address))}")
     if app.status is not None:
         lines.append(f"  status    http://{app.status.address}/ready")
-    for name, pool, prefetch in app.lanes:
-        depth = ", ".join(f"{mode} {value}" for mode, value in prefetch.items())
-        lines.append(f"  pool      {name}: {pool.size} workers, relay {pool.relay}, prefetch {depth}")
+    if app.metrics is not None:
+        lines.append(f"  metrics   http://{app.metrics.address}/metrics")
+    for lane, pool in app.lanes:
+        depth = ", ".join(f"{mode} {value}" for mode, value in lane.prefetch.items())
+        lines.append(f"  pool      {lane.name}: {pool.size} workers, relay {pool.relay}, prefetch {depth}")
     for state in pipelines:
         consumed = "consuming" if state.ready else "paused"
         lines.append(f"  pipeline  {state.pipeline}: {state.driver}, {consumed}")

@@ -9,6 +9,7 @@ from rrjobs.rpc.config import RpcConfig
 from rrjobs.runtime.log_config import LogConfig
 from rrjobs.runtime.section import Section, setting
 from rrjobs.runtime.values import DurationOrDefault, Names
+from rrjobs.services.metrics_config import MetricsConfig
 from rrjobs.services.status_config import StatusConfig
 from rrjobs.worker.config import PoolConfig, ServerConfig
 
@@ -51,7 +52,6 @@ class Root(Section):
         "beanstalk": "jobs are kept in memory",
         "boltdb": "jobs are kept in memory",
         "google_pub_sub": "jobs are kept in memory",
-        "metrics": "`rrjobs workers --json` and the status endpoints tell numbers",
         "redis": "there is no key-value store",
         "memcached": "there is no key-value store",
         "kv": "there is no key-value store",
@@ -89,5 +89,6 @@ class Root(Section):
         None, "Calls from PHP and from the command line; without the section there are none."
     )
     status: StatusConfig | None = setting(None, "Health and readiness.")
+    metrics: MetricsConfig | None = setting(None, "Prometheus metrics.")
     logs: LogConfig = setting(LogConfig, "Logs.")
     endure: EndureConfig = setting(EndureConfig, "The end of the server.")

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rrjobs.pipeline.registry import Registry
 from rrjobs.rpc.method import AnyMethod, MethodTable
@@ -15,6 +15,9 @@ from rrjobs.rpc.methods.status import Statuses, StatusMethods
 from rrjobs.rpc.server import RpcServer
 from rrjobs.runtime.address import parse_dsn
 from rrjobs.runtime.events import Events
+
+if TYPE_CHECKING:  # imported for real only where there are metrics
+    from rrjobs.services.collectors import Collectors
 
 
 class ServedPools(Pools, ResettablePools, Protocol):
@@ -29,8 +32,9 @@ def build_server(
     statuses: Statuses,
     version: str,
     tree: Mapping[str, object],
+    collectors: "Collectors | None" = None,
 ) -> RpcServer:
-    """`jobs.*` exists with a registry only; the other services always."""
+    """`jobs.*` exists with a registry only, `metrics.*` with collectors; the other services always."""
     methods: list[AnyMethod] = [
         *InformerMethods(pools, registry).methods(),
         *ResetterMethods(pools).methods(),
@@ -42,4 +46,8 @@ def build_server(
         from rrjobs.rpc.methods.jobs import JobsMethods  # brings the protobuf library along
 
         methods += JobsMethods(registry).methods()
+    if collectors is not None:
+        from rrjobs.rpc.methods.metrics import MetricsMethods
+
+        methods += MetricsMethods(collectors).methods()
     return RpcServer(parse_dsn(listen), MethodTable(methods), events)

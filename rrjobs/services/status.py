@@ -1,23 +1,16 @@
 """The status endpoints: /health, /ready and /jobs over HTTP (spec/jobs-and-rpc.md 8.1)."""
 
-import asyncio
 from collections.abc import Sequence
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import SplitResult, parse_qs
 
 import orjson
 
 from rrjobs.pipeline.state import PipelineState
-from rrjobs.protocol.http1.answerer import BodySink
-from rrjobs.protocol.http1.exchange import Exchange
-from rrjobs.protocol.http1.head import ResponseHead
-from rrjobs.protocol.http1.limits import Limits
-from rrjobs.protocol.http1.request import Refusal
-from rrjobs.protocol.http1.server import HttpServer
-from rrjobs.runtime.address import Address, parse_address
+from rrjobs.runtime.address import Address
+from rrjobs.services.pages import Page, PageServer
 from rrjobs.services.status_config import StatusConfig
 from rrjobs.services.statuses import OK, Statuses
 
-_TEXT = {"Content-Type": ["text/plain; charset=utf-8"]}
 _STOPPING = b"service is shutting down"
 
 
@@ -25,11 +18,9 @@ class StatusServer:
     """Answers GET requests; `start` raises AddressError, `stop` is safe twice."""
 
     def __init__(self, config: StatusConfig, statuses: Statuses) -> None:
-        limits = Limits(body_bytes=65536, body_timeout_s=config.check_timeout_s, max_connections=256)
-        self._server = HttpServer(parse_address(config.address), self, limits)
+        self._server = PageServer(config.address, self._page, config.check_timeout_s)
         self._unavailable = config.unavailable_status_code
         self._statuses = statuses
-        self._tasks: set[asyncio.Task[None]] = set()
 
     @property
     def address(self) -> Address:
@@ -43,34 +34,16 @@ class StatusServer:
     async def stop(self) -> None:
         """Close everything."""
         await self._server.stop()
-        for task in list(self._tasks):
-            task.cancel()
 
-    def body_sink(self, exchange: Exchange) -> BodySink | None:
-        """See Handler; bodies are of no interest."""
-        return None
-
-    def refused(self, peer: str, refusal: Refusal) -> None:
-        """See Handler."""
-
-    def requested(self, exchange: Exchange) -> None:
-        """See Handler."""
-        task = asyncio.get_running_loop().create_task(self._answer(exchange))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _answer(self, exchange: Exchange) -> None:
-        target = urlsplit(exchange.request.target)
+    async def _page(self, target: SplitResult) -> Page:
         plugins = parse_qs(target.query).get("plugin", [])
         if target.path == "/health":
-            status, body = self._health(plugins)
-        elif target.path == "/ready":
-            status, body = await self._ready(plugins)
-        elif target.path == "/jobs":
-            status, body = await self._jobs()
-        else:
-            status, body = 404, b"404 page not found\n"
-        exchange.answer(ResponseHead(status, _TEXT), body)
+            return Page(*self._health(plugins))
+        if target.path == "/ready":
+            return Page(*await self._ready(plugins))
+        if target.path == "/jobs":
+            return Page(*await self._jobs())
+        return Page(404, b"404 page not found\n")
 
     def _health(self, plugins: Sequence[str]) -> tuple[int, bytes]:
         if self._statuses.stopping:

@@ -17,7 +17,7 @@ def sources(found):
 
 
 def test_a_small_configuration_has_roadrunner_s_defaults(read):
-    root = read(HTTP + "jobs: {pipelines: {mail: {driver: memory}}}\nrpc: {}\n").loaded.root
+    root = read(HTTP + "jobs: {pipelines: {mail: {driver: memory}}}\nrpc: {}\nmetrics: {}\n").loaded.root
     cores = len(os.sched_getaffinity(0))
     pool = root.http.pool
     assert (pool.num_workers, pool.max_jobs, pool.max_queue_size, pool.debug) == (cores, 0, 0, False)
@@ -28,6 +28,7 @@ def test_a_small_configuration_has_roadrunner_s_defaults(read):
     mail = root.jobs.pipelines["mail"]
     assert (mail.priority, mail.config, mail.pool) == (10, MemoryConfig(), None)
     assert root.rpc.listen == "tcp://127.0.0.1:6001"
+    assert root.metrics.address == "127.0.0.1:2112"
     assert root.endure.grace_period_s == 30.0
     assert root.server.relay is None
     assert root.status is None
@@ -135,6 +136,14 @@ def test_secrets_are_hidden_and_the_rest_is_shown(read):
     assert shown["KEYBOARD"] == "us"
     assert shown["DATABASE_URL"] == "mysql://me:***@db/x"
     assert "hunter2" not in str(told)
+
+
+def test_quantiles_are_numbers_however_they_are_written(read):
+    text = "metrics:\n  collect:\n    a: {type: summary, objectives: {0.5: 0.05, 0.99: 0.001, 1: 0.1}}\n"
+    text += "    b: {type: summary, objectives: [{0.5: 0.05}, {1.0: 0.1}]}\n"
+    collect = read(text).loaded.root.metrics.collect
+    assert collect["a"].objectives == {0.5: 0.05, 0.99: 0.001, 1.0: 0.1}
+    assert collect["b"].objectives == {0.5: 0.05, 1.0: 0.1}
 
 
 @pytest.mark.parametrize(("word", "level"), [("WARNING", "warn"), ("panic", "panic"), ("fatal", "panic")])

@@ -46,6 +46,11 @@ class HttpDriver:
         """Requests waiting for a worker or on one."""
         return self._gate.active
 
+    @property
+    def turned_away(self) -> int:
+        """Requests for which no worker was free in time."""
+        return self._gate.turned_away
+
     async def start(self, sink: Sink) -> None:
         """Listen; raises AddressError. Requests go into `sink`."""
         self._bodies.open()

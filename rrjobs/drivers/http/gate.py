@@ -50,6 +50,8 @@ class Gate:
         self.open = False
         self.active = 0
         """Requests waiting for a worker or on one."""
+        self.turned_away = 0
+        """Requests for which no worker was free in time."""
 
     def start(self, sink: Sink) -> None:
         """Requests go into this sink from now on."""
@@ -142,6 +144,7 @@ class Gate:
 
     def too_late(self, delivery: HttpDelivery) -> None:
         """No worker was free in time."""
+        self.turned_away += 1
         reason = "no worker was free in time (allocate_timeout of the pool)"
         self.pages.no_workers(delivery.exchange, reason)
         self.report(delivery, reason)

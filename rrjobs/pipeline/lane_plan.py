@@ -1,0 +1,42 @@
+"""Which lanes there are and which pool serves each, from the configured pools."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rrjobs.pipeline.config import JobsConfig
+from rrjobs.worker.config import PoolConfig
+
+ANY = "any"
+HTTP = "http"
+JOBS = "jobs"
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedLane:
+    """`plugin` is the workers' RR_MODE and the name by which clients know the pool; `prefetch` is by mode."""
+
+    name: str
+    plugin: str
+    pool: PoolConfig
+    prefetch: Mapping[str, int | str]
+
+
+def plan_lanes(shared: PoolConfig | None, http: PoolConfig | None, jobs: JobsConfig | None) -> list[PlannedLane]:
+    """One lane for everything if there is a shared pool, else `http`, and `jobs` or `jobs/NAME` for each named pool.
+
+    Without a configured prefetch requests are not written ahead, and jobs as deep as their kind allows.
+    """
+    if shared is not None:
+        return [PlannedLane(ANY, ANY, shared, {HTTP: shared.prefetch or 1, JOBS: shared.prefetch or "auto"})]
+    lanes = []
+    if http is not None:
+        lanes.append(PlannedLane(HTTP, HTTP, http, {HTTP: http.prefetch or 1}))
+    if jobs is not None:
+        for name, pool in (jobs.pools or {"": jobs.pool}).items():
+            lanes.append(PlannedLane(job_lane(name), JOBS, pool, {JOBS: pool.prefetch or "auto"}))
+    return lanes
+
+
+def job_lane(pool: str | None) -> str:
+    """The lane of a named pool of jobs, or of the only one."""
+    return f"{JOBS}/{pool}" if pool else JOBS
