@@ -215,7 +215,6 @@ class HttpDelivery(Delivery):
             return False
         self.gone = True
         self.cancel()
-        self.exchange.request.body = b""
         self._settle()
         return True
 

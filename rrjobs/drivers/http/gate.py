@@ -21,7 +21,7 @@ from rrjobs.protocol.frame import CODEC_JSON, CODEC_PROTO
 from rrjobs.protocol.http1.answerer import BodySink
 from rrjobs.protocol.http1.exchange import Exchange
 from rrjobs.protocol.http1.head import ResponseHead
-from rrjobs.protocol.http1.request import Refusal
+from rrjobs.protocol.http1.request import Refusal, Request
 from rrjobs.runtime.events import Events
 from rrjobs.worker.config import PoolConfig
 
@@ -72,44 +72,50 @@ class Gate:
     def requested(self, exchange: Exchange) -> None:
         """A whole request: into the pipeline with it."""
         request = exchange.request
+        self._number += 1
         if not self.open:
             self.pages.unavailable(exchange)
-            return
-        if request.target == "*" and request.method == "OPTIONS":
+        elif request.target == "*" and request.method == "OPTIONS":
             exchange.answer(_EMPTY_OK)
-            return
-        try:
-            target = read_target(request.target, request.host or exchange.wire.local)
-        except ValueError as err:
-            self.pages.text(exchange, 400, f"400 Bad Request: {err}\n")
-            return
-        if "Content-Type" in request.headers and self._bodies.decodes(request):
-            self.active += 1
-            self._bodies.decode(exchange, partial(self._decoded, exchange, target))
         else:
-            self._submit(exchange, target, None)
+            self._take(exchange, request)
+            return
+        self._record(exchange)
 
     def refused(self, peer: str, refusal: Refusal) -> None:
         """Somebody sent what is no request."""
         self._events.emit("http.refused", remote_address=peer, status=refusal.status, reason=refusal.reason)
 
-    def _decoded(self, exchange: Exchange, target: Target, form: Form | FormError) -> None:
+    def _take(self, exchange: Exchange, request: Request) -> None:
+        try:
+            target = read_target(request.target, request.host or exchange.wire.local)
+        except ValueError as err:
+            self.pages.text(exchange, 400, f"400 Bad Request: {err}\n")
+            self._record(exchange)
+            return
+        if "Content-Type" in request.headers and self._bodies.decodes(request):
+            self.active += 1
+            self._bodies.decode(exchange, partial(self._decoded, exchange, target, self._number))
+        else:
+            self._submit(exchange, target, self._number, None)
+
+    def _decoded(self, exchange: Exchange, target: Target, number: int, form: Form | FormError) -> None:
         self.active -= 1
         if isinstance(form, FormError):
             refusal = refusal_of(form)
             self.pages.text(exchange, refusal.status, refusal.page)
+            self._record(exchange)
         elif exchange.is_over:
             form.discard()
         else:
-            self._submit(exchange, target, form)
+            self._submit(exchange, target, number, form)
 
-    def _submit(self, exchange: Exchange, target: Target, form: Form | None) -> None:
+    def _submit(self, exchange: Exchange, target: Target, number: int, form: Form | None) -> None:
         assert self._sink is not None
-        self._number += 1
         peer = exchange.wire.peer
         if self._proxies is not None:
             peer = self._proxies.client_of(peer, exchange.request.headers)
-        delivery = HttpDelivery(self, exchange, target, peer, form, self._priority, self._number)
+        delivery = HttpDelivery(self, exchange, target, peer, form, self._priority, number)
         exchange.answerer = delivery
         if self._log.wanted:
             delivery.started_at = asyncio.get_running_loop().time()
@@ -168,6 +174,12 @@ class Gate:
             delivery.form.discard()
         if self._log.wanted:
             self._log.record(delivery.exchange, delivery.peer, delivery.ident, delivery.started_at)
+
+    def _record(self, exchange: Exchange) -> None:
+        """The log record of a request that did not become a delivery."""
+        if self._log.wanted:
+            now = asyncio.get_running_loop().time()
+            self._log.record(exchange, exchange.wire.peer, f"http-{self._number}", now)
 
     def _warn_of_proxy(self, message: str) -> None:
         self._events.emit("http.warning", reason=message)

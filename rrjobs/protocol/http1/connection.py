@@ -77,7 +77,7 @@ class Connection(Line):
 
     def eof_received(self) -> bool:
         """The client sends no more; it may still wait for answers."""
-        self.eof = self.ending = True
+        self.eof = True
         self.since = self._hub.now
         return not self.closing and self.current is not None and self.current.ready
 
@@ -171,7 +171,7 @@ class Connection(Line):
         if self.ending:
             self.finish(self.since, linger=exchange.refusal is not None)
             self._drop_queue()
-        elif self._queue or self._held:
+        elif self._queue or self._held or self.eof:
             self._run()
 
     def cut(self, exchange: Exchange) -> None:
@@ -249,7 +249,7 @@ class Connection(Line):
         self._running = True
         while self.current is None and not self.stalled and not self.closing:
             if not self._queue:
-                self.release(FULL)
+                self._out_of_requests()
                 break
             exchange = self.current = self._queue.popleft()
             if exchange.refusal is not None:
@@ -259,6 +259,12 @@ class Connection(Line):
             else:
                 self._begin_body(exchange)
         self._running = False
+
+    def _out_of_requests(self) -> None:
+        if self.eof:
+            self.finish(self._hub.now, linger=False)
+        else:
+            self.release(FULL)
 
     def _drop_queue(self) -> None:
         while self._queue:

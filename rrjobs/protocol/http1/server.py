@@ -11,7 +11,7 @@ from rrjobs.protocol.http1.limits import Limits
 from rrjobs.protocol.http1.line import PARKED
 from rrjobs.protocol.http1.roles import Handler
 from rrjobs.runtime.address import Address, UnixAddress
-from rrjobs.runtime.listen import bound_address, listen
+from rrjobs.runtime.listen import BACKLOG, bound_address, listen
 
 LAST_BYTES_S = 1.0
 
@@ -44,16 +44,14 @@ class HttpServer:
 
     async def start(self) -> None:
         """Listen; raises AddressError. `address` then has the real port."""
+        self.now = asyncio.get_running_loop().time()
         self._sockets = listen(self.address)
         self.address = bound_address(self.address, self._sockets)
-        self._check_times()
         await self._accept()
+        self._check_times()
 
     def stop_accepting(self) -> None:
         """Close the listening sockets: new clients are refused by the kernel. Open connections go on."""
-        if self._accepting is not None:
-            self._accepting.cancel()
-            self._accepting = None
         self._hold_back()
         for one in self._sockets:
             one.close()
@@ -79,6 +77,8 @@ class HttpServer:
         Answers that were given and did not reach their clients yet have `LAST_BYTES_S` for that.
         """
         self.stop_accepting()
+        if self._accepting is not None:
+            await self._accepting
         self.drain()
         for connection in tuple(self._connections):
             if not connection.closing:
@@ -109,8 +109,8 @@ class HttpServer:
             self._empty.set()
         if self._parked:
             self._unpark(connection)
-        elif not self._acceptors and self._sockets and self._accepting is None:
-            self._accepting = asyncio.get_running_loop().create_task(self._accept())
+        else:
+            self._accept_again()
 
     def _unpark(self, gone: Connection) -> None:
         if gone in self._parked:
@@ -125,16 +125,28 @@ class HttpServer:
             acceptor.close()
         self._acceptors = []
 
+    def _accept_again(self) -> None:
+        if self._acceptors or self._accepting is not None or len(self._connections) >= self.limits.max_connections:
+            return
+        if self._sockets:
+            self._accepting = asyncio.get_running_loop().create_task(self._accept())
+
     async def _accept(self) -> None:
         loop = asyncio.get_running_loop()
-        for one in self._sockets:
-            twin = one.dup()
-            if one.family == socket.AF_UNIX:
-                acceptor = await loop.create_unix_server(self._connect, sock=twin, backlog=4096)
-            else:
-                acceptor = await loop.create_server(self._connect, sock=twin, backlog=4096)
-            self._acceptors.append(acceptor)
-        self._accepting = None
+        try:
+            for one in self._sockets:
+                twin = one.dup()  # so that the socket goes on listening while nobody accepts
+                if one.family == socket.AF_UNIX:
+                    acceptor = await loop.create_unix_server(self._connect, sock=twin, backlog=BACKLOG)
+                else:
+                    acceptor = await loop.create_server(self._connect, sock=twin, backlog=BACKLOG)
+                self._acceptors.append(acceptor)
+        except OSError:  # out of descriptors: the next tick tries again
+            self._hold_back()
+        finally:
+            self._accepting = None
+        if not self._sockets:
+            self._hold_back()
 
     def _connect(self) -> Connection:
         return Connection(self)
@@ -145,3 +157,4 @@ class HttpServer:
         self._tick = loop.call_later(self.limits.tick_s, self._check_times)
         for connection in tuple(self._connections):
             connection.check(self.now)
+        self._accept_again()
