@@ -15,6 +15,8 @@ from rrjobs.pipeline.lane_plan import ANY, HTTP, JOBS, PlannedLane, job_lane, pl
 from rrjobs.pipeline.registry import Registry
 from rrjobs.runtime.events import Events
 from rrjobs.runtime.on_init import InitFailed, run_to_end
+from rrjobs.services.liveness import Liveness
+from rrjobs.services.status_config import LIVENESS_S
 from rrjobs.services.statuses import Statuses
 from rrjobs.worker.config import ServerConfig
 from rrjobs.worker.fleet import Fleet
@@ -59,7 +61,9 @@ class App:
             self.registry = Registry(self._job_sink, events, root.jobs, DriverTable(), on_push)
         stat = self.registry.stat if self.registry else None
         consumed = frozenset(root.jobs.consume) if root.jobs else frozenset()
-        self.statuses = Statuses(self.fleet.names(), self.fleet.of, stat, consumed)
+        liveness_s = root.status.liveness_s if root.status else LIVENESS_S
+        self._liveness = Liveness(self.fleet.all(), self.dispatcher, events, liveness_s)
+        self.statuses = Statuses(self.fleet.names(), self.fleet.of, stat, consumed, self._liveness)
         self.http = self._build_http()
         self.rpc = self._build_rpc()
         self.status = self._build_status()
@@ -78,6 +82,7 @@ class App:
             if self.rpc is not None:
                 await self.rpc.start()
             await self.fleet.start()
+            self._liveness.start()
             if self.http is not None:
                 await self.http.start(self.dispatcher.sink(self._lane_of(HTTP)))
             if self.status is not None:
@@ -100,6 +105,7 @@ class App:
 
     async def stop(self, grace_s: float) -> None:
         """End everything: pools, then drivers (their last settles are done), then the services."""
+        self._liveness.stop()
         await self.fleet.stop(grace_s)
         if self.http is not None:
             await self.http.close()
@@ -142,8 +148,12 @@ class App:
             launch = Launch(lane.pool.command, lane.plugin, root.rpc.listen if root.rpc else "", __version__)
             launcher = Launcher(self._server, launch, self._guard, self._listener)
             pool = Pool(lane.name, lane.pool, launcher, self.events)
-            self.fleet.add(lane.plugin, pool)
+            self.fleet.add(lane.plugin, pool, self._served() if lane.plugin == ANY else ())
             self.lanes.append((lane, pool))
+
+    def _served(self) -> list[str]:
+        """Whose work the shared pool does: clients ask for its workers under these names."""
+        return [name for name, section in ((HTTP, self.root.http), (JOBS, self.root.jobs)) if section is not None]
 
     def _lane_of(self, mode: str) -> str:
         return ANY if self.root.any_mode is not None else mode

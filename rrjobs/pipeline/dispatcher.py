@@ -40,6 +40,10 @@ class Dispatcher:
         """Deliveries in the queue."""
         return len(self._lanes[lane])
 
+    def behind(self, lane: str) -> int:
+        """Deliveries that wait, also those behind another one on the same worker."""
+        return self._lanes[lane].behind
+
     def running(self, lane: str) -> int:
         """Deliveries that workers have."""
         return self._lanes[lane].running

@@ -61,6 +61,11 @@ class Lane:
         """Deliveries that workers have."""
         return sum(worker.outstanding for worker in self.pool.alive)
 
+    @property
+    def behind(self) -> int:
+        """Deliveries that wait: in the queue, or written to a worker that executes another one."""
+        return len(self._queue) + sum(max(0, worker.outstanding - 1) for worker in self.pool.alive)
+
     def put(self, delivery: Delivery) -> None:
         """See Sink."""
         if self.draining:

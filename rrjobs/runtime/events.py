@@ -27,6 +27,8 @@ EVENTS: dict[str, EventKind] = {
     "pool.ready": EventKind("server", logging.DEBUG),
     "pool.reset": EventKind("server", logging.INFO),
     "pool.recovered": EventKind("server", logging.INFO),
+    "pool.stalled": EventKind("server", logging.ERROR),
+    "pool.moving": EventKind("server", logging.INFO),
     "delivery.failed": EventKind("jobs", logging.ERROR),
     "delivery.returned": EventKind("jobs", logging.DEBUG),
     "job.malformed_answer": EventKind("jobs", logging.ERROR),

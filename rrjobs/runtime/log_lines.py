@@ -43,6 +43,8 @@ SENTENCES: dict[str, str] = {
     "pool.ready": "pool {pool} is ready with {workers} workers",
     "pool.reset": "pool {pool} was reset: {workers} new workers",
     "pool.recovered": "pool {pool} can start workers again",
+    "pool.stalled": "pool {pool} stands still: {reason}",
+    "pool.moving": "pool {pool} moves again",
     "delivery.failed": "delivery {id} failed: {reason}",
     "delivery.returned": "delivery {id} was given back: {reason}",
     "job.malformed_answer": "job {id} was answered with what is no answer: {reason}",

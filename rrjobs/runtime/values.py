@@ -187,6 +187,7 @@ Duration = Annotated[float, DURATION, PlainValidator(parse_seconds), WithJsonSch
 DurationOrDefault = Annotated[
     float, DURATION, PlainValidator(parse_seconds_or_default), WithJsonSchema(_DURATION_SCHEMA)
 ]
+Seconds = Annotated[float, SECONDS, PlainValidator(parse_whole_seconds), WithJsonSchema(_SECONDS_SCHEMA)]
 SecondsOrDefault = Annotated[
     float, SECONDS, PlainValidator(parse_whole_seconds_or_default), WithJsonSchema(_SECONDS_SCHEMA)
 ]

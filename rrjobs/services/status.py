@@ -1,6 +1,6 @@
 """The status endpoints: /health, /ready and /jobs over HTTP (spec/jobs-and-rpc.md 8.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import SplitResult, parse_qs
 
 import orjson
@@ -9,7 +9,7 @@ from rrjobs.pipeline.state import PipelineState
 from rrjobs.runtime.address import Address
 from rrjobs.services.pages import Page, PageServer
 from rrjobs.services.status_config import StatusConfig
-from rrjobs.services.statuses import OK, Statuses
+from rrjobs.services.statuses import OK, UNAVAILABLE, Statuses, Verdict
 
 _STOPPING = b"service is shutting down"
 
@@ -48,17 +48,12 @@ class StatusServer:
     def _health(self, plugins: Sequence[str]) -> tuple[int, bytes]:
         if self._statuses.stopping:
             return OK, _STOPPING
-        entries = [(name, self._statuses.health(name), "") for name in plugins or self._statuses.names]
-        return self._report(entries)
+        return self._report({name: self._statuses.health(name) for name in plugins or self._statuses.names})
 
     async def _ready(self, plugins: Sequence[str]) -> tuple[int, bytes]:
         if self._statuses.stopping:
             return self._unavailable, _STOPPING
-        entries = [(name, self._statuses.ready(name), "") for name in plugins or self._statuses.names]
-        idle = [] if plugins and "jobs" not in plugins else await self._statuses.idle_pipelines()
-        if idle:
-            entries.append(("jobs", self._unavailable, f"pipelines that should consume and do not: {', '.join(idle)}"))
-        return self._report(entries)
+        return self._report({name: await self._statuses.ready(name) for name in plugins or self._statuses.names})
 
     async def _jobs(self) -> tuple[int, bytes]:
         if self._statuses.stopping:
@@ -68,17 +63,14 @@ class StatusServer:
             return self._unavailable, b"jobs plugin not found"
         return OK, orjson.dumps([_row(state) for state in states])
 
-    def _report(self, entries: Sequence[tuple[str, int | None, str]]) -> tuple[int, bytes]:
-        rows = []
-        status = OK
-        for name, code, error in entries:
-            if code is None:
-                continue
-            if code >= 500:
-                status = self._unavailable
-                error = error or "internal server error, see logs"
-            rows.append({"plugin_name": name, "error_message": error, "status_code": code})
-        return status, orjson.dumps(rows)
+    def _report(self, verdicts: Mapping[str, Verdict | None]) -> tuple[int, bytes]:
+        known = {name: verdict for name, verdict in verdicts.items() if verdict is not None}
+        rows = [
+            {"plugin_name": name, "error_message": verdict.reason, "status_code": verdict.code}
+            for name, verdict in known.items()
+        ]
+        bad = any(verdict.code >= UNAVAILABLE for verdict in known.values())
+        return self._unavailable if bad else OK, orjson.dumps(rows)
 
 
 def _row(state: PipelineState) -> dict[str, object]:

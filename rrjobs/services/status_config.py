@@ -6,7 +6,9 @@ from pydantic import AfterValidator
 
 from rrjobs.runtime.address import checked_address
 from rrjobs.runtime.section import Section, setting
-from rrjobs.runtime.values import Int, SecondsOrDefault
+from rrjobs.runtime.values import Int, Seconds, SecondsOrDefault
+
+LIVENESS_S = 60.0
 
 
 class StatusConfig(Section):
@@ -17,3 +19,10 @@ class StatusConfig(Section):
     )
     check_timeout_s: SecondsOrDefault = setting(60.0, "Longest read of a request; a number of seconds or a duration.")
     unavailable_status_code: Int = setting(503, "Status of the answer when not healthy.", ge=100, le=599)
+    liveness_s: Seconds = setting(
+        LIVENESS_S,
+        "How long deliveries may wait for a pool that finishes none before readiness turns red; 0 never. "
+        "While all its workers are busy, an `exec_ttl` that is longer counts instead.",
+        alias="liveness_s",
+        differs="RoadRunner looks at workers only",
+    )

@@ -1,7 +1,7 @@
-"""All pools by the name clients know them by: `http`, `jobs`, `any`."""
+"""All pools by the names clients know them by: `http`, `jobs`, `any`."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from rrjobs.worker.info import WorkerInfo
 from rrjobs.worker.pool import Pool
@@ -12,10 +12,13 @@ class Fleet:
 
     def __init__(self) -> None:
         self._pools: dict[str, list[Pool]] = {}
+        self._served: dict[str, str] = {}
 
-    def add(self, plugin: str, pool: Pool) -> None:
-        """Before `start`."""
+    def add(self, plugin: str, pool: Pool, serves: Iterable[str] = ()) -> None:
+        """Before `start`. `serves`: further names under which the pool is found, but not listed a second time."""
         self._pools.setdefault(plugin, []).append(pool)
+        for name in serves:
+            self._served[name] = plugin
 
     def all(self) -> list[Pool]:
         """Every pool."""
@@ -23,7 +26,11 @@ class Fleet:
 
     def of(self, plugin: str) -> list[Pool]:
         """The pools of one name; empty when there are none."""
-        return self._pools.get(plugin, [])
+        return self._pools.get(self._served.get(plugin, plugin), [])
+
+    def has(self, name: str) -> bool:
+        """Whether there is a pool of that name."""
+        return bool(self.of(name))
 
     def names(self) -> Sequence[str]:
         """What `informer.List` and `resetter.List` tell."""

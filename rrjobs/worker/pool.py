@@ -96,6 +96,11 @@ class Pool:
         return sum(worker.state is WorkerState.WORKING for worker in self._workers.values())
 
     @property
+    def exec_ttl_s(self) -> float:
+        """Longest execution it lets a worker have; 0 is no limit."""
+        return self.config.supervisor.exec_ttl_s
+
+    @property
     def healthy(self) -> bool:
         """Whether it can serve: a worker is ready or working, or it makes one for each delivery."""
         return not self._stopping and (self.config.debug or self.ready + self.working > 0) and not self.trouble

@@ -50,6 +50,17 @@ def test_reset_replaces_all_workers(server):
     wait_until(lambda: len(server.workers()) == 2 and not server.workers() & before, "new workers")
 
 
+def test_the_shared_pool_is_found_by_the_names_of_what_it_serves(server):
+    told = json.loads(server.cli("workers", "http", "jobs", "--json").stdout)
+    assert {name: {row["pid"] for row in rows} for name, rows in told["workers"].items()} == {
+        "http": server.workers(),
+        "jobs": server.workers(),
+    }
+    before = server.workers()
+    assert server.cli("reset", "jobs").stdout == "jobs: reset\n"
+    wait_until(lambda: len(server.workers()) == 2 and not server.workers() & before, "new workers")
+
+
 def test_a_command_without_a_server_says_that_nobody_listens(server):
     assert server.stop() == 0
     ended = rrjobs("workers", "--json", cwd=server.directory)

@@ -22,6 +22,7 @@ from rrjobs.rpc.methods.status import StatusMethods
 from rrjobs.rpc.server import RpcServer
 from rrjobs.runtime.address import TcpAddress
 from rrjobs.runtime.events import Events
+from rrjobs.services.statuses import Verdict
 
 
 class RecordingRegistry:
@@ -91,8 +92,11 @@ class RecordingPools:
     def names(self) -> list[str]:
         return ["http", "jobs"]
 
+    def has(self, name: str) -> bool:
+        return name in self.names()
+
     def workers(self, name: str) -> list[RecordedWorker]:
-        return [RecordedWorker()] if name in self.names() else []
+        return [RecordedWorker()] if self.has(name) else []
 
     async def add_worker(self, name: str) -> None:
         self.calls.append(("add", name))
@@ -106,11 +110,11 @@ class RecordingPools:
 
 
 class FixedStatuses:
-    def health(self, plugin: str) -> int | None:
-        return 200 if plugin == "http" else None
+    def health(self, plugin: str) -> Verdict | None:
+        return Verdict(200) if plugin == "http" else None
 
-    def ready(self, plugin: str) -> int | None:
-        return 503 if plugin == "http" else None
+    async def ready(self, plugin: str) -> Verdict | None:
+        return Verdict(503, "nobody works") if plugin == "http" else None
 
 
 class RpcStub:

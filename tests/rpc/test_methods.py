@@ -191,7 +191,8 @@ async def test_a_reset_returns_when_it_is_done(caller, stub):
 async def test_status_tells_codes_and_refuses_unknown_plugins(caller):
     http, nope = message("StatusRequest", plugin="http"), message("StatusRequest", plugin="nope")
     assert await caller.call("status.Status", http, PROTO) == (PROTO, message("StatusResponse", code=200))
-    assert await caller.call("status.Ready", http, PROTO) == (PROTO, message("StatusResponse", code=503))
+    unready = message("StatusResponse", code=503, message="nobody works")
+    assert await caller.call("status.Ready", http, PROTO) == (PROTO, unready)
     assert await caller.call("status.Status", nope, PROTO) == (
         PROTO | ERROR,
         b"checker_rpc_status: no such plugin: nope",

@@ -35,6 +35,10 @@ class Pools(Protocol):
 
     def names(self) -> Sequence[str]: ...
 
+    def has(self, name: str) -> bool:
+        """Also for a name whose pool is listed under another one: `jobs` where one pool serves all."""
+        ...
+
     def workers(self, name: str) -> Sequence[Worker]:
         """Empty for a name that is not known."""
         ...
@@ -87,7 +91,7 @@ class InformerMethods:
         return False
 
     def _managed(self, plugin: str) -> Pools:
-        if plugin not in self._pools.names():
+        if not self._pools.has(plugin):
             raise RpcError(f"plugin does not support workers management: {plugin}")
         return self._pools
 

@@ -13,6 +13,10 @@ class Pools(Protocol):
 
     def names(self) -> Sequence[str]: ...
 
+    def has(self, name: str) -> bool:
+        """Also for a name whose pool is listed under another one: `jobs` where one pool serves all."""
+        ...
+
     async def reset(self, name: str) -> None:
         """Returns once every old worker has been replaced."""
         ...
@@ -35,7 +39,7 @@ class ResetterMethods:
         return list(self._pools.names())
 
     async def _reset(self, plugin: str) -> bool:
-        if plugin not in self._pools.names():
+        if not self._pools.has(plugin):
             raise RpcError(f"no such plugin: {plugin}")
         await self._pools.reset(plugin)
         return True

@@ -5,14 +5,15 @@ from typing import Any, Protocol
 from rrjobs.errors import RpcError
 from rrjobs.rpc.method import AnyMethod, Method
 from rrjobs.rpc.shapes import Message
+from rrjobs.services.statuses import Verdict
 
 
 class Statuses(Protocol):
-    """The checks behind the status endpoints: an HTTP status code, None for a plugin that is not known."""
+    """The checks behind the status endpoints; None for a plugin that is not known."""
 
-    def health(self, plugin: str) -> int | None: ...
+    def health(self, plugin: str) -> Verdict | None: ...
 
-    def ready(self, plugin: str) -> int | None: ...
+    async def ready(self, plugin: str) -> Verdict | None: ...
 
 
 class StatusMethods:
@@ -26,19 +27,20 @@ class StatusMethods:
         request, response = Message("StatusRequest"), Message("StatusResponse")
         return [
             Method("status.Status", request, response, self._status),
-            Method("status.Ready", request, response, self._ready),
+            Method("status.Ready", request, response, self._ready, waits=True),
         ]
 
     async def _status(self, request: Any) -> Any:
         return _response(self._statuses.health(request.plugin), "checker_rpc_status", request.plugin)
 
     async def _ready(self, request: Any) -> Any:
-        return _response(self._statuses.ready(request.plugin), "checker_rpc_ready", request.plugin)
+        return _response(await self._statuses.ready(request.plugin), "checker_rpc_ready", request.plugin)
 
 
-def _response(code: int | None, operation: str, plugin: str) -> Any:
+def _response(verdict: Verdict | None, operation: str, plugin: str) -> Any:
+    """RoadRunner never fills the message; clients that show it can show ours."""
     from rrjobs.rpc.messages import CLASSES
 
-    if code is None:
+    if verdict is None:
         raise RpcError(f"{operation}: no such plugin: {plugin}")
-    return CLASSES["StatusResponse"](code=code)
+    return CLASSES["StatusResponse"](code=verdict.code, message=verdict.reason)
