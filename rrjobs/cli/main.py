@@ -21,7 +21,7 @@ COMMANDS = {
     "reset": ("rrjobs.cli.reset", "reset", "Replace the workers of a running server."),
     "jobs": ("rrjobs.cli.jobs", "jobs", "List, pause, resume, push to and destroy pipelines."),
     "config": ("rrjobs.cli.config", "config", "Check, show and describe the configuration."),
-    "stop": ("rrjobs.cli.stop", "stop", "Stop the server whose pid is in .pid."),
+    "stop": ("rrjobs.cli.stop", "stop", "Stop the server of this directory (started by run -p)."),
     "doctor": ("rrjobs.cli.doctor", "doctor", "Check this machine against a configuration."),
     "version": ("rrjobs.cli.version", "version", "Show the version."),
 }
@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
 @click.option("-o", "--override", "overrides", multiple=True, help="Set one value: key.path=value.")
 @click.option("--dotenv", type=click.Path(path_type=Path), help="File of environment variables.")
 @click.option("-d", "--debug", is_flag=True, help="Show tracebacks of unexpected errors.")
-@click.option("-p", "--pid", is_flag=True, help="Write the server's pid to .pid.")
+@click.option("-p", "--pid", is_flag=True, help="run: write the server's pid to .pid, for stop.")
 @click.option("-s", "--silent", is_flag=True, help="No banner.")
 @click.option("-e", "--enable-experimental", is_flag=True, help="Accepted for RoadRunner's sake; changes nothing.")
 @click.version_option(__version__, "-v", "--version", message="rrjobs version %(version)s")

@@ -13,7 +13,7 @@ import click
 from rrjobs.app import App
 from rrjobs.cli.banner import banner
 from rrjobs.cli.options import Options, options_of
-from rrjobs.cli.stop import PID_FILE
+from rrjobs.cli.pid_file import PID_FILE, PidFile
 from rrjobs.config.load import Loaded
 from rrjobs.errors import RRJobsError
 from rrjobs.runtime.events import EVENTS, Events
@@ -33,21 +33,29 @@ def run(context: click.Context) -> None:
     loaded = options.load()
     for warning in loaded.warnings:
         click.echo(f"warning: {warning}", err=True)
-    logs = Logs(loaded.root.logs, {kind.channel for kind in EVENTS.values()})
-    _raise_file_limit()
-    if options.pid:
-        Path(PID_FILE).write_text(str(os.getpid()))
+    pid_file = _pid_file() if options.pid else None
     try:
-        _loop_runner()(_serve(loaded, options, logs))
-    except KeyboardInterrupt:
-        context.exit(1)
+        logs = Logs(loaded.root.logs, {kind.channel for kind in EVENTS.values()})
+        _raise_file_limit()
+        try:
+            _loop_runner()(_serve(loaded, options, logs, pid_file))
+        except KeyboardInterrupt:
+            context.exit(1)
+        finally:
+            logs.close()
     finally:
-        logs.close()
-        if options.pid:
-            Path(PID_FILE).unlink(missing_ok=True)
+        if pid_file is not None:
+            pid_file.give_up()
 
 
-async def _serve(loaded: Loaded, options: Options, logs: Logs) -> None:
+def _pid_file() -> PidFile:
+    taken = PidFile.take(Path(PID_FILE))
+    if taken.replaced and taken.replaced != str(os.getpid()):
+        click.echo(f"warning: {PID_FILE} was left behind by process {taken.replaced}: replaced", err=True)
+    return taken
+
+
+async def _serve(loaded: Loaded, options: Options, logs: Logs, pid_file: PidFile | None) -> None:
     events = Events()
     app = App(loaded, events)
     resets: set[asyncio.Task[None]] = set()
@@ -57,7 +65,7 @@ async def _serve(loaded: Loaded, options: Options, logs: Logs) -> None:
         resets.add(task)
         task.add_done_callback(resets.discard)
 
-    signals = Signals(lambda: _abort(app, logs), reset)
+    signals = Signals(lambda: _abort(app, logs, pid_file), reset)
     signals.install()
     if not await _start(app, signals):
         return
@@ -109,8 +117,10 @@ async def _reset(app: App, events: Events) -> None:
     notify("READY=1")
 
 
-def _abort(app: App, logs: Logs) -> None:
+def _abort(app: App, logs: Logs, pid_file: PidFile | None) -> None:
     app.fleet.kill_all()
+    if pid_file is not None:
+        pid_file.give_up()
     logs.close()
     click.echo("exit forced", err=True)
     os._exit(1)
