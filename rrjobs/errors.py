@@ -74,6 +74,43 @@ class SettleError(DriverError):
     """An outcome could not be told to the broker; the message will be delivered again."""
 
 
+class JournalError(DriverError):
+    """A journal cannot be opened, read or written; `path` is the folder or file it is about."""
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class JournalFull(JournalError):
+    """The disk has no room for what was to be written; nothing of it was kept."""
+
+
+class JournalInUse(JournalError):
+    """Another process, or another pipeline of this one, has the journal open."""
+
+
+class JournalVersion(JournalError):
+    """The journal was written in a format that this version does not read."""
+
+
+class JournalDamaged(JournalError):
+    """Bytes that were on disk once are not what they were; `path` and `offset` say where, `command` what salvages."""
+
+    def __init__(self, what: str, *, path: str, offset: int, command: str) -> None:
+        super().__init__(f"{path}: damaged at byte {offset}: {what}; `{command}` salvages what is left", path=path)
+        self.offset = offset
+        self.command = command
+
+
+class EntryGone(RRJobsError):
+    """The journal holds no live entry of that number: it was removed before."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"the journal has no entry {number}: it was removed before")
+        self.number = number
+
+
 class PipelineNotFound(RRJobsError):
     """No pipeline of that name exists."""
 
