@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 from rrjobs import __version__
 from rrjobs.config.load import Loaded
 from rrjobs.drivers.table import DriverTable
-from rrjobs.errors import ConfigError
 from rrjobs.pipeline.config import JobsConfig
 from rrjobs.pipeline.dispatcher import Dispatcher, DrainReport
 from rrjobs.pipeline.driver import Sink
@@ -143,8 +142,6 @@ class App:
         root = self.root
         shared = root.any_mode.pool if root.any_mode else None
         for lane in plan_lanes(shared, root.http.pool if root.http else None, root.jobs):
-            if not (lane.pool.command or self._server.command):
-                raise ConfigError(["server.command: is required: the command that starts a PHP worker"])
             launch = Launch(lane.pool.command, lane.plugin, root.rpc.listen if root.rpc else "", __version__)
             launcher = Launcher(self._server, launch, self._guard, self._listener)
             pool = Pool(lane.name, lane.pool, launcher, self.events)

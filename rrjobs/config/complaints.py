@@ -32,6 +32,8 @@ def complain(error: ValidationError, model: type[Section], root: Node, findings:
     """Note every error of a validation at the place of its key or value."""
     for detail in error.errors(include_url=False):
         path = _written_path(detail["loc"], model, root)
+        if detail["type"] == "extra_forbidden":
+            _note_misspelt(path, model, root, findings)
         node, exact = nearest(root, path)
         text = _text(detail, path, model, root)
         kind = detail["type"]
@@ -39,6 +41,14 @@ def complain(error: ValidationError, model: type[Section], root: Node, findings:
         if exact and node.origin.variables and kind != "extra_forbidden":
             text += f" (the value of {', '.join(node.origin.variables)})"
         findings.error(origin, path, mask_text(dotted(path), text, detail["input"]))
+    findings.settle()
+
+
+def _note_misspelt(path: Path, model: type[Section], root: Node, findings: Findings) -> None:
+    owner = model_at(path[:-1], model, root)
+    close = closest(str(path[-1]), [key for _, key, _ in keys(owner)]) if owner else None
+    if close is not None and not nearest(root, (*path[:-1], close))[1]:
+        findings.misspelt((*path[:-1], close))
 
 
 def _written_path(path: Path, model: type[Section], root: Node) -> Path:

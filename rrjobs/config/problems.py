@@ -24,6 +24,7 @@ class Findings:
 
     errors: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    _misspelt: set[str] = field(default_factory=set)
 
     def error(self, origin: Origin, path: Path, text: str) -> None:
         """Note an error once."""
@@ -32,6 +33,14 @@ class Findings:
     def warn(self, origin: Origin, path: Path, text: str) -> None:
         """Note a warning once."""
         _add(self.warnings, Problem(origin, dotted(path), text))
+
+    def misspelt(self, path: Path) -> None:
+        """This key is not written, but one that is not known was meant for it: that it lacks is no error of its own."""
+        self._misspelt.add(dotted(path))
+
+    def settle(self) -> None:
+        """Once everything was looked at: forget what only follows from other errors."""
+        self.errors = [one for one in self.errors if one.key not in self._misspelt]
 
     def error_at(self, root: Node, path: Path, text: str) -> None:
         """Note an error at the key of a path, or at the nearest one above it that is written."""

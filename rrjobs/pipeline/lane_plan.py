@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rrjobs.pipeline.config import JobsConfig
-from rrjobs.worker.config import PoolConfig
+from rrjobs.worker.config import PoolConfig, default_prefetch
 
 ANY = "any"
 HTTP = "http"
@@ -22,19 +22,20 @@ class PlannedLane:
 
 
 def plan_lanes(shared: PoolConfig | None, http: PoolConfig | None, jobs: JobsConfig | None) -> list[PlannedLane]:
-    """One lane for everything if there is a shared pool, else `http`, and `jobs` or `jobs/NAME` for each named pool.
-
-    Without a configured prefetch requests are not written ahead, and jobs as deep as their kind allows.
-    """
+    """One lane for everything if there is a shared pool, else `http`, and `jobs` or `jobs/NAME` for each named pool."""
     if shared is not None:
-        return [PlannedLane(ANY, ANY, shared, {HTTP: shared.prefetch or 1, JOBS: shared.prefetch or "auto"})]
+        return [PlannedLane(ANY, ANY, shared, _prefetch(shared, HTTP, JOBS))]
     lanes = []
     if http is not None:
-        lanes.append(PlannedLane(HTTP, HTTP, http, {HTTP: http.prefetch or 1}))
+        lanes.append(PlannedLane(HTTP, HTTP, http, _prefetch(http, HTTP)))
     if jobs is not None:
         for name, pool in (jobs.pools or {"": jobs.pool}).items():
-            lanes.append(PlannedLane(job_lane(name), JOBS, pool, {JOBS: pool.prefetch or "auto"}))
+            lanes.append(PlannedLane(job_lane(name), JOBS, pool, _prefetch(pool, JOBS)))
     return lanes
+
+
+def _prefetch(pool: PoolConfig, *modes: str) -> dict[str, int | str]:
+    return {mode: pool.prefetch or default_prefetch(mode) for mode in modes}
 
 
 def job_lane(pool: str | None) -> str:

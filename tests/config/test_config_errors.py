@@ -232,3 +232,21 @@ def test_a_yaml_error_comes_with_the_errors_that_can_be_known(read):
     found = read("http: {address: ':80'\n", request=Request(overrides=["x"]))
     assert len(found.errors) == 1
     assert "not YAML" in found.errors[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "meant"),
+    [
+        ("http: {adress: ':80'}", "http.adress", "address"),
+        ("status: {adress: ':80'}", "status.adress", "address"),
+        ("jobs: {pipelines: {a: {drivr: memory}}}", "jobs.pipelines.a.drivr", "driver"),
+    ],
+)
+def test_a_misspelt_key_is_one_error_and_not_a_missing_one_too(read, text, key, meant):
+    (error,) = read(text).errors
+    assert error.endswith(f"{key}: unknown key, did you mean `{meant}`?")
+
+
+def test_a_misspelt_key_beside_the_right_one_hides_nothing(read):
+    errors = read("http: {address: ':80', pool: {num_workers: -1, num_worker: 2}}").errors
+    assert len(errors) == 2
