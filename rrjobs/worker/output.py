@@ -2,15 +2,18 @@
 
 import asyncio
 import os
+from collections import deque
 from collections.abc import Callable
 
 TAIL_BYTES = 64 * 1024
 _READ_BYTES = 64 * 1024
+_HELD_LINES = 1000
 
 
 class OutputReader:
     """Drains a pipe of the worker, so that it never blocks on printing. `on_line` gets each line without its end.
 
+    Lines are held until `hand_over`: what a worker says that never gets ready stands in the error about it, once.
     A line longer than TAIL_BYTES is handed over in pieces. After `close` the tail stays readable.
     """
 
@@ -18,8 +21,11 @@ class OutputReader:
         self._fd = fd
         self._loop = loop
         self._on_line = on_line
+        self._held: deque[str] | None = deque(maxlen=_HELD_LINES)
         self._tail = bytearray()
         self._partial = b""
+        self.talks = False
+        """Whether it printed anything since it booted."""
         os.set_blocking(fd, False)
         loop.add_reader(fd, self.drain)
 
@@ -27,6 +33,16 @@ class OutputReader:
     def tail(self) -> str:
         """The last 64 KiB printed."""
         return self._tail.decode("utf-8", "replace")
+
+    def hand_over(self) -> None:
+        """The worker is ready: what it said so far, and from now on each line as it comes."""
+        held, self._held = self._held or (), None
+        for line in held:
+            self._on_line(line)
+
+    def booted(self) -> None:
+        """What was printed up to now says nothing about what will be."""
+        self.talks = False
 
     def drain(self) -> None:
         """Take what is there now."""
@@ -41,6 +57,7 @@ class OutputReader:
                 self.close()
                 return
             self._take(data)
+            self.talks = True
             if len(data) < _READ_BYTES:
                 return
 
@@ -53,7 +70,7 @@ class OutputReader:
         self._fd = -1
         if self._partial:
             partial, self._partial = self._partial, b""
-            self._on_line(partial.decode("utf-8", "replace"))
+            self._line(partial.decode("utf-8", "replace"))
 
     def _take(self, data: bytes) -> None:
         self._tail += data
@@ -64,4 +81,10 @@ class OutputReader:
             lines.append(self._partial)
             self._partial = b""
         for line in lines:
-            self._on_line(line.rstrip(b"\r").decode("utf-8", "replace"))
+            self._line(line.rstrip(b"\r").decode("utf-8", "replace"))
+
+    def _line(self, line: str) -> None:
+        if self._held is not None:
+            self._held.append(line)
+        else:
+            self._on_line(line)

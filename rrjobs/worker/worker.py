@@ -121,6 +121,7 @@ class Worker:
         self._reading = True
         self._loop.add_reader(self.process.pipes.from_worker, self._readable)
         self._events.emit("worker.started", pid=self.pid, pool=self._pool)
+        self._output.hand_over()
 
     def lend(self, frames: Sequence[tuple[Load, bytes]]) -> None:
         """Give it encoded loads; the caller kept to `remaining` and to the session's window."""
