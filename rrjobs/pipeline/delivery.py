@@ -16,7 +16,10 @@ import orjson
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import DONE, SUCCESS_BODY, Outcome, from_answer, from_fault
 from rrjobs.protocol.frame import CODEC_RAW, STREAM, data_frame
-from rrjobs.worker.load import Fault, FaultKind
+from rrjobs.worker.load import Fault, FaultKind, Flow
+
+MAX_REFUSALS = 20
+"""Programs in turn that may answer a delivery with the request to be stopped, before it fails."""
 
 
 class Lender(Protocol):
@@ -34,7 +37,7 @@ class Delivery(ABC):
     `attempt` counts executions from 1, `crashes` those that killed their worker.
     """
 
-    __slots__ = ("attempt", "cancelled", "crashes", "kind", "lane", "pipeline", "priority")
+    __slots__ = ("attempt", "cancelled", "crashes", "kind", "lane", "pipeline", "priority", "refusals")
 
     mode: ClassVar[str] = ""
 
@@ -45,6 +48,7 @@ class Delivery(ABC):
         self.attempt = 1
         self.crashes = 0
         self.cancelled = False
+        self.refusals = 0
         self.lane: Lender | None = None
 
     @property
@@ -69,6 +73,10 @@ class Delivery(ABC):
         """The execution failed."""
 
     @abstractmethod
+    def streams(self, flow: Flow) -> None:
+        """The answer is a stream."""
+
+    @abstractmethod
     def dropped(self, reason: str) -> None:
         """The pipeline is closing and this delivery was never lent: give it back to where it came from."""
 
@@ -80,6 +88,14 @@ class Delivery(ABC):
         """Unstarted on a worker that is gone: back to the front of its lane."""
         if self.lane is not None:
             self.lane.give_back(self)
+
+    def refused(self) -> None:
+        """Given back by a program that asked to be stopped: what every program refuses must not go round for ever."""
+        self.refusals += 1
+        if self.refusals < MAX_REFUSALS:
+            self.returned()
+        else:
+            self.failed(Fault(FaultKind.REFUSED, f"{self.refusals} workers asked to be stopped instead of answering"))
 
 
 class Settler(Protocol):
@@ -110,6 +126,7 @@ class JobDelivery(Delivery):
         self.attempt = 1
         self.crashes = 0
         self.cancelled = False
+        self.refusals = 0
         self.lane = None
         self.job = job
         self.settler = settler
@@ -135,6 +152,9 @@ class JobDelivery(Delivery):
         if self.queue is not None:
             context["queue"] = self.queue
         return data_frame(orjson.dumps(context), job.payload, CODEC_RAW)
+
+    def streams(self, flow: Flow) -> None:
+        """No answer to a job: see `answer`."""
 
     def answer(self, flags: int, stream: int, context: bytes, body: bytes) -> bool:
         """Keep the body until the fence proves that it was the only answer; a streamed answer is none."""

@@ -141,6 +141,10 @@ class Lane:
         if self._queue:
             self.pool.demand(len(self._queue))
 
+    def swallows(self, mode: str) -> None:
+        """See Borrower."""
+        self._prefetch.alone(mode)
+
     def _wake(self) -> None:
         if not self._scheduled and (self.pool.idle or self._prefetch.deep or self.pool.config.debug):
             self._scheduled = True
@@ -178,7 +182,8 @@ class Lane:
     def _fill(self, worker: Worker) -> None:
         batch: Batch = []
         while self._queue and self._take(worker, batch):
-            pass
+            if batch and not self._prefetch.deep:
+                break
         if batch:
             worker.lend(batch)
         elif not worker.outstanding and worker not in self.pool.idle:

@@ -65,6 +65,10 @@ class Prefetch:
         known = self._kinds.get(kind)
         return known.depth if known is not None else 1
 
+    def alone(self, mode: str) -> None:
+        """From now on a worker that has a delivery of this mode has no other."""
+        self._fixed[mode] = 1
+
     def observed(self, kind: str, finished: int, elapsed_s: float) -> None:
         """`finished` executions, the last of this kind, took `elapsed_s` together."""
         known = self._kinds.get(kind)

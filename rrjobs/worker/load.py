@@ -15,6 +15,7 @@ class FaultKind(StrEnum):
     DOUBLED = "doubled"  # a second answer to one load
     UNANSWERED = "unanswered"  # the program asked for more work without answering
     CUT_OFF = "cut_off"  # the grace period ended before the answer
+    REFUSED = "refused"  # one program after the other asked to be stopped instead of answering
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +35,31 @@ class Fault:
     @property
     def is_crash(self) -> bool:
         """Whether it counts as a crash of the delivery (P4, P12); an error frame is an attempt, not a crash."""
-        return self.kind not in (FaultKind.ERROR, FaultKind.CUT_OFF)
+        return self.kind not in (FaultKind.ERROR, FaultKind.CUT_OFF, FaultKind.REFUSED)
+
+
+class Flow(Protocol):
+    """The worker that sends a stream, as the load sees it. Not to be used after the load's end."""
+
+    def pause_stream(self) -> None:
+        """Read no more of it: the program waits in its next write once the pipe is full. Safe twice."""
+        ...
+
+    def resume_stream(self) -> None:
+        """Read on; safe when it was not paused."""
+        ...
+
+    def stop_stream(self) -> None:
+        """Nobody listens any more: ask for the end; a worker that does not end it in stream_timeout is killed."""
+        ...
 
 
 class Load(Protocol):
     """One message on its way through a worker.
 
-    Calls come in this order: `encode`, then any number of `answer`, then exactly one of `finished`, `failed`,
-    `returned`. After `returned` the load may be encoded again for another worker; the others are final.
+    Calls come in this order: `encode`, then any number of `answer`, before the first part of a stream `streams`, then
+    exactly one of `finished`, `failed`, `returned`, `refused`. After the last two the load may be encoded again for
+    another worker; the others are final.
     All are called on the event loop and must neither block nor raise.
     """
 
@@ -55,12 +73,21 @@ class Load(Protocol):
         """What sort of work this is (a job name, a route): executions of one kind are expected to take alike."""
         ...
 
+    @property
+    def mode(self) -> str:
+        """What the program takes it for: http, jobs."""
+        ...
+
     def encode(self) -> bytes:
         """The whole request frame. Raises ValueError when this load cannot be put into a frame."""
         ...
 
     def answer(self, flags: int, stream: int, context: bytes, body: bytes) -> bool:
         """Take one data frame; more follow while `stream` has the STREAM bit. False: nobody listens, stop."""
+        ...
+
+    def streams(self, flow: Flow) -> None:
+        """The answer is a stream; `flow` controls it until the load's end."""
         ...
 
     def finished(self) -> None:
@@ -73,4 +100,8 @@ class Load(Protocol):
 
     def returned(self) -> None:
         """The worker is gone or refused, and never started this load: it counts as never lent."""
+        ...
+
+    def refused(self) -> None:
+        """The program asked to be stopped instead of executing it: another worker may."""
         ...

@@ -41,6 +41,10 @@ class Borrower(Protocol):
         """A worker is gone, or a fresh one could not be made: ask again if deliveries wait."""
         ...
 
+    def swallows(self, mode: str) -> None:
+        """Deliveries of this mode may lose what is written behind them: lend each alone."""
+        ...
+
 
 class Pool:
     """Owns the workers of one kind. `idle` holds those without a load, free longest first."""
@@ -57,6 +61,7 @@ class Pool:
         self._target = 0
         self._booting = 0
         self._stopping = False
+        self._late_fences = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._reset_lock = asyncio.Lock()
 
@@ -200,6 +205,15 @@ class Pool:
         self._withdraw(worker, state)
         self._run(self._replace(worker))
 
+    def swallows(self, mode: str) -> None:
+        """See WorkerOwner."""
+        if not self._late_fences:
+            self._late_fences = True
+            for worker in self._workers.values():
+                worker.session.late_fences = True
+        if self.borrower is not None:
+            self.borrower.swallows(mode)
+
     def gone(self, worker: Worker) -> None:
         """See WorkerOwner."""
         self._workers.pop(worker.pid, None)
@@ -255,6 +269,7 @@ class Pool:
         elif self.config.max_jobs:
             worker.limit = self.config.max_jobs + random.randint(0, self.config.max_jobs * 14 // 100)
         await worker.boot(self.config.allocate_timeout_s)
+        worker.session.late_fences = self._late_fences
         self._workers[worker.pid] = worker
         if self._stopping:
             await worker.stop(0.0)

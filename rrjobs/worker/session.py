@@ -1,41 +1,29 @@
 """The conversation with one worker: loads written ahead, each with a fence behind it, and the answers between fences.
 
-Behind every load goes a pid request. A worker answers it in order, so all frames between two pid answers belong to one
-load: exactly one answer makes it `finished`, none or a second one is a fault of that load and of the worker.
+A fence is a pid request. A worker answers it in order, so all frames between two pid answers belong to one load:
+exactly one answer makes it `finished`, none or a second one is a fault of that load and of the worker.
 
 A load's way: lent (written) --previous fence answered--> started --answer--> answered --fence answered--> finished.
-Streaming programs of the published packages swallow what lies in the pipe behind a long stream, the fence too; see
-`_swallowed`.
+
+Published PHP packages lose what they find in their input in the middle of a stream, the fence too: from the first PING
+on, on sockets at every chunk. Once a worker did so, its whole pool gets `late_fences`: a load lent alone gets its fence
+only behind its answer. The one worker with which it was found out is given up, for nobody can know what it lost.
 """
 
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
-from zlib import crc32
 
-from rrjobs.protocol.frame import (
-    CONTROL,
-    ERROR,
-    HEADER_BYTES,
-    MAX_HEADER_WORDS,
-    PING,
-    STREAM,
-    STREAM_PONG,
-    STREAM_STOP,
-    unpack_u32,
-)
+from rrjobs.protocol.frame import PING, STREAM, STREAM_PONG, STREAM_STOP
+from rrjobs.worker.answers import AnswerReader
 from rrjobs.worker.load import Fault, FaultKind, Load
 
-REMEMBERED_BYTES = 256
-"""Answers up to this size are remembered whole, so that the same answer again needs no parsing."""
-
 _STOP_REQUEST = b'{"stop":true}'
-_MAX_KNOWN_HEADERS = 256
 
 
 class SessionOwner(Protocol):
-    """The worker, which acts on what the session finds out. All calls come from within `received`."""
+    """The worker, which acts on what the session finds out. All calls but `abandoned` come from within `received`."""
 
     def progressed(self, finished: int, elapsed_s: float) -> None:
         """`finished` loads ended, `elapsed_s` after the first of them was started."""
@@ -46,7 +34,26 @@ class SessionOwner(Protocol):
         ...
 
     def asked_to_stop(self) -> None:
-        """The program answered a load with the request to be stopped; the load was returned."""
+        """The program answered a load with the request to be stopped; the load was refused."""
+        ...
+
+    def streams(self, load: Load) -> None:
+        """The first part of a streamed answer is about to be handed to this load."""
+        ...
+
+    def abandoned(self) -> None:
+        """Nobody listens to the stream that is being sent."""
+        ...
+
+    def swallows(self, load: Load) -> None:
+        """The program loses what is written to it in the middle of such a load's stream."""
+        ...
+
+    def lost_step(self, *, others: bool) -> None:
+        """It may have lost the fence behind a stream, and the `others` behind that: lend it nothing more.
+
+        Without others it may end in peace, with them it has to be killed.
+        """
         ...
 
 
@@ -67,36 +74,31 @@ class Session:
         self._fence = fence
         self._clock = clock
         self._polls_input = polls_input
+        self._reader = AnswerReader(self)
         self.window_bytes = window_bytes
+        self.late_fences = False
         self.loads: deque[tuple[Load, int]] = deque()
         self.unread_bytes = 0
         self.started_at = 0.0
         self.executions = 0
         self.last_kind = ""
         """The kind of the load that was finished last."""
-        self._buffer = b""
-        self._big: bytearray | None = None
-        self._needed = HEADER_BYTES
-        self._headers: dict[bytes, tuple[int, int, int]] = {}
-        self._pid_answer = b"\0"
-        self._last = b""
-        self._last_answer: tuple[int, bytes, bytes] = (0, b"", b"")
-        self._answered = False
-        self._streaming = False
-        self._stop_sent = False
-        self._swallowed = False
-        self._spare_fences = 0
-        self._spare_unsure = False
-        self._broken = False
-        self._failing: Fault | None = None
-        self.in_doubt = False
-        """Nothing may be lent until it is known whether a stream swallowed the loads behind it."""
+        self.stopped = False
+        """Nothing that still comes is looked at."""
         self.fault: Fault | None = None
         """What broke the session, for the load that was being executed; the owner adds what the process left."""
+        self._answered = False
+        self._failing: Fault | None = None
+        self._owed_fences = 0  # answers still to come to the fences behind loads that were refused
+        self._bare = False  # the only load has no fence behind it yet
+        self._streaming = False
+        self._abandoned = False
+        self._swallowing = False
+        self._lost_step = False
 
     def knows_pid_answer(self, frame: bytes) -> None:
         """The bytes with which this worker answered the first pid request, and will answer every fence."""
-        self._pid_answer = frame
+        self._reader.pid_answer = frame
 
     @property
     def head(self) -> Load | None:
@@ -104,208 +106,169 @@ class Session:
         return self.loads[0][0] if self.loads else None
 
     @property
-    def streaming(self) -> bool:
-        """Whether the head is in the middle of a streamed answer."""
-        return self._streaming
+    def abandoned(self) -> bool:
+        """Whether the worker sends a stream that nobody listens to."""
+        return self._abandoned
 
     def lend(self, frames: Sequence[tuple[Load, bytes]]) -> None:
         """Write encoded loads in one go. Whoever calls keeps the unread bytes within the window, one big load apart."""
-        fence = self._fence
         if not self.loads:
             self.started_at = self._clock()
-        if len(frames) == 1:
-            load, frame = frames[0]
-            size = len(frame) + len(fence)
-            self.loads.append((load, size))
-            self.unread_bytes += size
-            if size <= self.window_bytes:
-                self._write(frame + fence)
-            else:
-                self._write(frame)
-                self._write(fence)
+        if len(frames) == 1 and not self._bare:
+            self._lend_one(*frames[0])
             return
-        parts: list[bytes] = []
+        fence = self._fence
+        parts = [fence] if self._bare else []
+        if self._bare:
+            self._count_late_fence()
+            self._lost_step |= self._swallowing
         for load, frame in frames:
-            size = len(frame) + len(fence)
-            self.loads.append((load, size))
-            self.unread_bytes += size
-            parts.append(frame)
-            parts.append(fence)
+            self._add(load, len(frame) + len(fence))
+            parts += (frame, fence)
         self._write(b"".join(parts))
 
+    def _lend_one(self, load: Load, frame: bytes) -> None:
+        if self.late_fences and not self.loads:
+            self._bare = True
+            self._add(load, len(frame))
+            self._write(frame)
+            return
+        size = len(frame) + len(self._fence)
+        self._add(load, size)
+        if size <= self.window_bytes:
+            self._write(frame + self._fence)
+        else:
+            self._write(frame)
+            self._write(self._fence)
+
+    def _add(self, load: Load, size: int) -> None:
+        self.loads.append((load, size))
+        self.unread_bytes += size
+
+    def fence_head(self) -> None:
+        """Write the late fence now, for a load that takes long: a program that forgot to answer will be found out."""
+        if self._bare and not self._streaming:
+            self._write_late_fence()
+
     def stop_stream(self) -> None:
-        """Ask the worker to end the stream it is sending; what still comes is dropped."""
-        if self._streaming and not self._stop_sent:
-            self._stop_sent = True
-            self._write(STREAM_STOP)
+        """Ask the worker to end the stream it is sending; what still comes is dropped.
+
+        A stop behind other loads would end the stream of one of those: then the stream runs to its end.
+        """
+        if self._streaming and not self._abandoned:
+            self._abandoned = True
+            if len(self.loads) == 1:
+                self._write(STREAM_STOP)
+            self._owner.abandoned()
 
     def received(self, data: bytes) -> None:
         """Bytes from the worker, cut anywhere."""
-        if self._broken:
+        if self.stopped:
             return
-        if self._big is not None:
-            self._big += data
-            if len(self._big) < self._needed:
-                return
-            data, self._big = bytes(self._big), None
-        elif self._buffer:
-            data = self._buffer + data
-        self._buffer = b""
-        finished_before, began = self.executions, self.started_at
-        position = self._consume(data)
-        if position < len(data) and not self._broken:
-            self._keep(data[position:])
-        finished = self.executions - finished_before
+        executions, began = self.executions, self.started_at
+        self._reader.feed(data)
+        finished = self.executions - executions
         if finished:
             now = self._clock()
             self.started_at = now
             self._owner.progressed(finished, now - began)
 
-    def _consume(self, data: bytes) -> int:
-        position, end = 0, len(data)
-        self._needed = HEADER_BYTES
-        last, loads, pid_answer = self._last, self.loads, self._pid_answer
-        while end - position >= HEADER_BYTES:
-            if last and loads and not self._answered and not self._streaming and data.startswith(last, position):
-                flags, context, body = self._last_answer
-                load = loads[0][0]
-                load.answer(flags, 0, context, body)
-                self._finish()
-                position += len(last)
-                continue
-            if data.startswith(pid_answer, position):
-                if self._streaming or (not loads and not self._spare_fences):
-                    self._break(FaultKind.MALFORMED, "an answer to a pid request that was not asked")
-                    return position
-                began = position
-                position += len(pid_answer)
-                self._fence_passed()
-            else:
-                total = self._frame(data, position, end)
-                if total == 0:
-                    return position
-                began, position = position, position + total
-                self._remember(data, began, position, end)
-                last = self._last
-            if self._broken:
-                return position
-        return position
+    # what the reader calls
 
-    def _frame(self, data: bytes, position: int, end: int) -> int:
-        """Handle the frame that begins at `position`; its length, or 0 when it is not complete or not a frame."""
-        key = data[position : position + 10]
-        header = self._headers.get(key)
-        if header is None:
-            header = self._check_header(key)
-            if header is None:
-                return 0
-        words, flags, total = header
-        if end - position < total:
-            self._needed = total
-            return 0
-        stream = data[position + 10]
-        payload_at = position + 4 * words
-        if flags & ERROR:
-            self._error(data[payload_at : position + total])
-        elif flags & CONTROL or words != 4:
-            self._break(FaultKind.MALFORMED, f"a frame with flags {flags:#04x} and {words - 3} options is no answer")
-        else:
-            cut = payload_at + unpack_u32(data, position + 12)[0]
-            if cut > position + total:
-                self._break(FaultKind.MALFORMED, "the length of the context exceeds the payload")
-            else:
-                self._answer(flags, stream, data[payload_at:cut], data[cut : position + total])
-        return total
-
-    def _check_header(self, key: bytes) -> tuple[int, int, int] | None:
-        words = key[0] & 0x0F
-        if not 3 <= words <= MAX_HEADER_WORDS or crc32(key[:6]) != unpack_u32(key, 6)[0]:
-            self._break(FaultKind.MALFORMED, f"bytes that are no frame: {key!r}")
-            return None
-        header = (words, key[1], words * 4 + int(unpack_u32(key, 2)[0]))
-        if len(self._headers) >= _MAX_KNOWN_HEADERS:
-            self._headers.clear()
-        self._headers[key] = header
-        return header
-
-    def _answer(self, flags: int, stream: int, context: bytes, body: bytes) -> None:
-        if not self.loads:
-            self._break(FaultKind.MALFORMED, "an answer although nothing was asked")
-            return
-        if self._answered:
-            self._break(FaultKind.DOUBLED, "a second answer to one delivery")
-            return
-        if not body and context == _STOP_REQUEST and not self._streaming:
-            self._hand_back_head()
+    def answered(self, flags: int, stream: int, context: bytes, body: bytes) -> None:
+        """See AnswerTaker."""
+        if self._answered or not self.loads:
+            self._out_of_turn("answer")
             return
         load = self.loads[0][0]
         if stream & STREAM:
-            self._streaming = True
-            if stream & PING:
-                self._write(STREAM_PONG)
-            if stream & PING or self._polls_input:
-                self._swallowed = True
-            self.started_at = self._clock()
-            if not load.answer(flags, stream, context, body):
-                self.stop_stream()
+            self._stream_part(load, flags, stream, context, body)
+            return
+        if not body and context == _STOP_REQUEST and not self._streaming:
+            self._refuse_head()
             return
         self._answered = True
-        self._in_step()
         load.answer(flags, stream, context, body)
-        if self._streaming:
-            self._end_of_stream()
+        if self._bare or self._streaming:
+            self._close_answer()
 
-    def _in_step(self) -> None:
-        """An answer to a load: a stream before it did not swallow it, and what was before it comes no more."""
-        self.in_doubt = False
-        if self._spare_unsure:
-            self._spare_unsure = False
-            self._spare_fences = 0
-
-    def _end_of_stream(self) -> None:
-        """Find out whether the stream swallowed what was written behind it (see _fence_passed)."""
-        self._streaming = self._stop_sent = False
-        if not self._swallowed:
-            return
-        self._swallowed = False
-        self.in_doubt = len(self.loads) > 1
-        self._spare_unsure = not self.in_doubt
-        self._last = b""
-        added = 2 if self.in_doubt else 1
-        self._spare_fences += added
-        self._write(self._fence * added)
-
-    def _error(self, message: bytes) -> None:
-        if not self.loads:
-            self._break(FaultKind.MALFORMED, "an error frame although nothing was asked")
-            return
-        if self._answered:
-            self._break(FaultKind.DOUBLED, "an error frame after the answer")
+    def errored(self, message: bytes) -> None:
+        """See AnswerTaker."""
+        if self._answered or not self.loads:
+            self._out_of_turn("error frame")
             return
         self._answered = True
-        self._in_step()
         self._failing = Fault(FaultKind.ERROR, message.decode("utf-8", "replace"))
-        if self._streaming:
-            self._end_of_stream()
+        if self._bare or self._streaming:
+            self._close_answer()
 
-    def _fence_passed(self) -> None:
-        """One pid answer. After a stream that may have swallowed loads two more were asked for.
-
-        Two in a row prove that it did: the loads between were never started. An answer first proves that it did not.
-        """
+    def fence_passed(self) -> None:
+        """See AnswerTaker."""
         if self._answered:
             self._finish()
-        elif self.in_doubt:
-            self.in_doubt = False
-            self._spare_fences = 0
-            self._hand_back([load for load, _ in self.loads])
-            self.loads.clear()
-            self.unread_bytes = 0
-        elif self._spare_fences:
-            self._spare_fences -= 1
-            self._spare_unsure = False
+        elif self._owed_fences:
+            self._owed_fences -= 1
+        elif self._lost_step and not self.loads:
+            return  # of the two fences none was lost
+        elif not self.loads or self._streaming or self._bare:
+            self._break(FaultKind.MALFORMED, "an answer to a pid request that was not asked")
         else:
             self._break(FaultKind.UNANSWERED, "the program asked for the next delivery without answering this one")
+
+    def unreadable(self, reason: str) -> None:
+        """See AnswerTaker."""
+        self._break(FaultKind.MALFORMED, reason)
+
+    def end(self) -> tuple[Load | None, list[Load]]:
+        """The process is gone: the load it had started, if it is still unsettled, and those it never started.
+
+        A load that was answered whole with nothing after it is finished: the end of the process is its fence.
+        """
+        gave_up = self._lost_step and self._answered and not self.fault
+        if self.loads and self._answered and not self.fault:
+            self._finish()
+        self.stopped = True
+        rest = [load for load, _ in self.loads]
+        self.loads.clear()
+        self.unread_bytes = 0
+        if gave_up or not rest:
+            return None, rest
+        return rest[0], rest[1:]
+
+    def _stream_part(self, load: Load, flags: int, stream: int, context: bytes, body: bytes) -> None:
+        if not self._streaming:
+            self._streaming = True
+            self._owner.streams(load)
+        if stream & PING:
+            self._write(STREAM_PONG)
+        if (stream & PING or self._polls_input) and not self._swallowing:
+            self._swallowing = True
+            self._lost_step |= not self._bare
+            self._owner.swallows(load)
+        self.started_at = self._clock()
+        if not load.answer(flags, stream, context, body):
+            self.stop_stream()
+
+    def _close_answer(self) -> None:
+        """An answer that was a stream, or has no fence behind it, is whole."""
+        self._streaming = self._abandoned = self._swallowing = False
+        if self._bare:
+            self._write_late_fence()
+        if self._lost_step:
+            self.stopped = len(self.loads) > 1
+            if not self.stopped:
+                self._write(self._fence)
+            self._owner.lost_step(others=self.stopped)
+
+    def _write_late_fence(self) -> None:
+        self._count_late_fence()
+        self._write(self._fence)
+
+    def _count_late_fence(self) -> None:
+        self._bare = False
+        load, size = self.loads.popleft()
+        self.loads.appendleft((load, size + len(self._fence)))
+        self.unread_bytes += len(self._fence)
 
     def _finish(self) -> None:
         load, size = self.loads.popleft()
@@ -320,59 +283,23 @@ class Session:
             self._failing = None
             load.failed(failing)
 
-    def _hand_back_head(self) -> None:
-        self._in_step()
+    def _refuse_head(self) -> None:
         load, size = self.loads.popleft()
         self.unread_bytes -= size
-        self._spare_fences += 1
-        load.returned()
+        if self._bare:
+            self._bare = False
+        else:
+            self._owed_fences += 1
+        load.refused()
         self._owner.asked_to_stop()
 
-    @staticmethod
-    def _hand_back(loads: Sequence[Load]) -> None:
-        """Last first: each goes before its equals, so the order is kept."""
-        for load in reversed(loads):
-            load.returned()
+    def _out_of_turn(self, what: str) -> None:
+        if self._answered:
+            self._break(FaultKind.DOUBLED, f"a second {what} to one delivery")
+        else:
+            self._break(FaultKind.MALFORMED, f"an {what} although nothing was asked")
 
     def _break(self, kind: FaultKind, message: str) -> None:
-        self._broken = True
+        self.stopped = True
         self.fault = Fault(kind, message)
         self._owner.broke(message)
-
-    def end(self) -> tuple[Load | None, list[Load]]:
-        """The process is gone: the load it had started, if it is still unsettled, and those it never started.
-
-        A load that was answered whole with nothing after it is finished: the end of the process is its fence.
-        """
-        if self.loads and self._answered and not self._broken:
-            self._finish()
-        self._broken = True
-        rest = [load for load, _ in self.loads]
-        self.loads.clear()
-        self.unread_bytes = 0
-        if not rest:
-            return None, []
-        return rest[0], rest[1:]
-
-    def _keep(self, rest: bytes) -> None:
-        if self._needed > len(rest) and self._needed > 65536:
-            self._big = bytearray(rest)
-        else:
-            self._buffer = rest
-
-    def _remember(self, data: bytes, began: int, position: int, end: int) -> None:
-        """Keep a small plain answer together with its fence: most programs give the same answer again and again."""
-        pid_answer = self._pid_answer
-        size = position - began
-        if (
-            size > REMEMBERED_BYTES
-            or not self._answered
-            or self._failing is not None
-            or self._streaming
-            or self._spare_fences
-            or not data.startswith(pid_answer, position)
-        ):
-            return
-        cut = began + 16 + unpack_u32(data, began + 12)[0]
-        self._last = data[began : position + len(pid_answer)]
-        self._last_answer = (data[began + 1], data[began + 16 : cut], data[cut:position])

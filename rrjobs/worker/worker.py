@@ -12,7 +12,7 @@ from typing import Protocol
 
 from rrjobs.errors import ProtocolError, SpawnError
 from rrjobs.protocol.frame import CONTROL, STOP_COMMAND, FrameParser, pid_request
-from rrjobs.protocol.relay import FrameWriter
+from rrjobs.protocol.relay import FrameWriter, QuickAck
 from rrjobs.runtime.events import Events
 from rrjobs.worker.launcher import Launcher
 from rrjobs.worker.load import Fault, FaultKind, Load
@@ -28,7 +28,13 @@ STOP_WAIT_S = 10.0
 CLOSED_RELAY_S = 1.0
 """How long a process may live on without its relay."""
 
-_READ_BYTES = 256 * 1024
+LATE_FENCE_S = 1.0
+"""After how much silence a load that was lent without a fence gets one."""
+
+SAME_TURN_S = 0.001
+"""How long one turn of the event loop is taken to last."""
+
+_READ_BYTES = 64 * 1024  # what a pipe holds; more costs a memory mapping for each read
 _OUTPUT_IN_ERROR = 4000
 
 
@@ -41,6 +47,10 @@ class WorkerOwner(Protocol):
 
     def wants_retirement(self, worker: "Worker", state: WorkerState) -> None:
         """The worker must be replaced and stopped."""
+        ...
+
+    def swallows(self, mode: str) -> None:
+        """The program loses what is written to it in the middle of a stream with which it answers this mode."""
         ...
 
     def gone(self, worker: "Worker") -> None:
@@ -73,7 +83,13 @@ class Worker:
         self._writer: FrameWriter
         self._timer: asyncio.TimerHandle | None = None
         self._fault: Fault | None = None
+        self._stream_timer: asyncio.TimerHandle | None = None
+        self._silence_timer: asyncio.TimerHandle | None = None
+        self._given_up = False
         self._reading = False
+        self._held = False
+        self._speaker: Load | None = None
+        self._quick_ack: QuickAck | None = None
         self._quiet = asyncio.Event()
         self._quiet.set()
         self._output = OutputReader(process.pipes.output, self._loop, self._printed)
@@ -81,7 +97,7 @@ class Worker:
     @property
     def lendable(self) -> bool:
         """Whether it takes loads now."""
-        return self.state in (WorkerState.READY, WorkerState.WORKING) and not self.session.in_doubt
+        return self.state in (WorkerState.READY, WorkerState.WORKING)
 
     @property
     def outstanding(self) -> int:
@@ -117,6 +133,7 @@ class Worker:
             raise
         self.session.knows_pid_answer(first)
         self.process.on_end = self._ended
+        self._output.booted()
         self.state = WorkerState.READY
         self._reading = True
         self._loop.add_reader(self.process.pipes.from_worker, self._readable)
@@ -132,9 +149,26 @@ class Worker:
         self.session.lend(frames)
         if self.exec_ttl_s and self._timer is None:
             self._timer = self._loop.call_later(self.exec_ttl_s, self._check_exec_ttl)
+        if self.session.late_fences and self._silence_timer is None:
+            self._silence_timer = self._loop.call_later(LATE_FENCE_S, self._check_silence)
+
+    def pause_stream(self) -> None:
+        """See Flow. The clock of exec_ttl stands still meanwhile: the program waits for us."""
+        if self._reading and not self._held:
+            self._held = True
+            self._loop.remove_reader(self.process.pipes.from_worker)
+
+    def resume_stream(self) -> None:
+        """See Flow."""
+        if self._held:
+            self._held = False
+            self.session.started_at = time.monotonic()
+            if self._reading:
+                self._loop.add_reader(self.process.pipes.from_worker, self._readable)
 
     def stop_stream(self) -> None:
-        """Nobody listens to the stream any more: ask for its end, and kill the worker if it does not come."""
+        """See Flow."""
+        self.resume_stream()
         self.session.stop_stream()
 
     def retire(self, state: WorkerState) -> None:
@@ -190,8 +224,34 @@ class Worker:
         if not self.session.loads:
             self._quiet.set()
 
+    def streams(self, load: Load) -> None:
+        """See SessionOwner."""
+        load.streams(self)
+
+    def abandoned(self) -> None:
+        """See SessionOwner."""
+        if self._stream_timer is not None:
+            self._stream_timer.cancel()
+        self._stream_timer = self._loop.call_later(self.stream_timeout_s, self._check_stream)
+
+    def swallows(self, load: Load) -> None:
+        """See SessionOwner."""
+        self._owner.swallows(load.mode)
+
+    def lost_step(self, *, others: bool) -> None:
+        """See SessionOwner."""
+        if others:
+            self._given_up = True
+            self.retire(WorkerState.INVALID)
+            self.process.kill()
+        else:
+            self._owner.wants_retirement(self, WorkerState.INVALID)
+
     def _readable(self) -> None:
-        self._output.drain()
+        if self._output.talks:
+            self._output.drain()
+        else:
+            self._speaker = self.session.head
         try:
             data = os.read(self.process.pipes.from_worker, _READ_BYTES)
         except BlockingIOError:
@@ -199,6 +259,8 @@ class Worker:
         except OSError:
             data = b""
         if data:
+            if self._quick_ack is not None:
+                self._quick_ack.renew()
             self.session.received(data)
         else:
             self._relay_closed()
@@ -223,14 +285,38 @@ class Worker:
         if not self.session.loads or self.process.returncode is not None:
             return
         left_s = self.session.started_at + self.exec_ttl_s - time.monotonic()
+        if self._held:
+            left_s = self.exec_ttl_s
         if left_s > 0:
             self._timer = self._loop.call_later(left_s, self._check_exec_ttl)
             return
         self.kill(FaultKind.TIMED_OUT, f"execution took longer than exec_ttl ({self.exec_ttl_s:g} s)")
 
+    def _check_stream(self) -> None:
+        self._stream_timer = None
+        if self.session.abandoned and self.process.returncode is None:
+            text = f"went on with a stream nobody listens to for {self.stream_timeout_s:g} s (stream_timeout)"
+            self.kill(FaultKind.TIMED_OUT, text)
+
+    def _check_silence(self) -> None:
+        """A head without a fence could be forgotten by the program, and nobody would know."""
+        self._silence_timer = None
+        if self.session.loads and self.process.returncode is None:
+            if self.session.started_at + LATE_FENCE_S <= time.monotonic():
+                self.session.fence_head()
+            self._silence_timer = self._loop.call_later(LATE_FENCE_S, self._check_silence)
+
     def _printed(self, line: str) -> None:
-        head = self.session.head if hasattr(self, "session") else None
+        head = self._who_printed()
         self._events.emit("worker.output", pid=self.pid, id=head.ident if head else None, text=line)
+
+    def _who_printed(self) -> Load | None:
+        """What a talkative worker printed is read before each answer; its very first line may come just behind one."""
+        if self.state is WorkerState.INACTIVE:
+            return None
+        if not self._output.talks and time.monotonic() - self.session.started_at < SAME_TURN_S:
+            return self._speaker or self.session.head
+        return self.session.head
 
     def _write_failed(self, err: OSError) -> None:
         if self.process.returncode is None:
@@ -251,7 +337,10 @@ class Worker:
         pipes = self.process.pipes
         self._writer = FrameWriter(pipes.to_worker, self._loop, self._write_failed)
         fence = pid_request(os.getpid())
-        polls_input = self._launcher.relay not in ("private", "pipes")
+        relay = self._launcher.relay
+        polls_input = relay not in ("private", "pipes")
+        if relay.startswith("tcp:"):
+            self._quick_ack = QuickAck(pipes.from_worker)
         self.session = Session(self, self._writer.write, fence, self._writer.window_bytes, polls_input)
 
     async def _handshake(self) -> bytes:
@@ -313,7 +402,7 @@ class Worker:
         if head is not None and never_started and self._fault is None:
             head.returned()
             head = None
-        clean = expected or self.process.exit_code == 0
+        clean = expected or self._given_up or self.process.exit_code == 0
         if head is not None or self.state is WorkerState.ERRORED or not clean:
             self._report(head)
         else:
@@ -362,9 +451,12 @@ class Worker:
         return self.process.describe_end()
 
     def _release(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        for timer in (self._timer, self._stream_timer, self._silence_timer):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._stream_timer = self._silence_timer = None
+        if self._quick_ack is not None:
+            self._quick_ack.close()
         self._stop_reading()
         self._output.close()
         pipes = self.process.pipes

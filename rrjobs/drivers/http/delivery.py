@@ -6,7 +6,6 @@ waiting --encode--> lent --answer...--> settled
    +-- client gone, waited too long, dropped --> settled, cancelled
 """
 
-from collections.abc import Callable
 from typing import ClassVar, Protocol, cast
 
 from rrjobs.drivers.http.answer import UnknownStatus, read_head
@@ -19,7 +18,7 @@ from rrjobs.pipeline.delivery import Delivery
 from rrjobs.protocol.frame import MAX_PAYLOAD_BYTES, STREAM, data_frame
 from rrjobs.protocol.http1.exchange import Exchange
 from rrjobs.protocol.http1.head import ResponseHead
-from rrjobs.worker.load import Fault
+from rrjobs.worker.load import Fault, Flow
 
 PIPELINE = "http"
 _MAX_BODY_BYTES = MAX_PAYLOAD_BYTES - 2**24
@@ -69,7 +68,7 @@ class HttpDelivery(Delivery):
     """One request in the pipeline. `waits`: no worker has it. `gone`: nobody wants the answer any more."""
 
     __slots__ = (
-        "_throttle",
+        "_flow",
         "desk",
         "exchange",
         "form",
@@ -86,7 +85,6 @@ class HttpDelivery(Delivery):
     """By the loop's clock; set only where a log wants it."""
 
     mode: ClassVar[str] = "http"
-    wants_throttle: ClassVar[bool] = True
 
     def __init__(
         self, desk: Desk, exchange: Exchange, target: Target, peer: str, form: Form | None, priority: int, number: int
@@ -97,6 +95,7 @@ class HttpDelivery(Delivery):
         self.attempt = 1
         self.crashes = 0
         self.cancelled = False
+        self.refusals = 0
         self.lane = None
         self.desk = desk
         self.exchange = exchange
@@ -107,7 +106,7 @@ class HttpDelivery(Delivery):
         self.waits = True
         self.gone = False
         self.settled = False
-        self._throttle: tuple[Callable[[], None], Callable[[], None]] | None = None
+        self._flow: Flow | None = None
 
     @property
     def ident(self) -> str:
@@ -139,9 +138,9 @@ class HttpDelivery(Delivery):
             raise ValueError(f"a body of {len(body)} bytes does not fit into a frame")
         return data_frame(context, body, self.desk.codec)
 
-    def set_throttle(self, pause: Callable[[], None], resume: Callable[[], None]) -> None:
-        """How to make the worker wait while the client does not read."""
-        self._throttle = (pause, resume)
+    def streams(self, flow: Flow) -> None:
+        """The worker can be made to wait while the client does not read."""
+        self._flow = flow
 
     def answer(self, flags: int, stream: int, context: bytes, body: bytes) -> bool:
         """Pass one frame on to the client. The first final head counts, an empty context continues the body."""
@@ -177,7 +176,6 @@ class HttpDelivery(Delivery):
 
     def returned(self) -> None:
         """Unstarted on a worker that is gone: wait again, if anybody still does."""
-        self._throttle = None
         if self.gone:
             self.cancelled = True
             self._settle()
@@ -205,7 +203,8 @@ class HttpDelivery(Delivery):
     def client_gone(self) -> None:
         """Drop the answer; the worker goes on, unless none has started."""
         self.gone = True
-        self._resume()
+        if self._flow is not None:
+            self._flow.stop_stream()
         if self.waits:
             self.withdraw()
 
@@ -220,16 +219,13 @@ class HttpDelivery(Delivery):
 
     def client_stalled(self) -> None:
         """Make the worker wait."""
-        if self._throttle is not None:
-            self._throttle[0]()
+        if self._flow is not None:
+            self._flow.pause_stream()
 
     def client_reads(self) -> None:
         """Let it go on."""
-        self._resume()
-
-    def _resume(self) -> None:
-        if self._throttle is not None:
-            self._throttle[1]()
+        if self._flow is not None:
+            self._flow.resume_stream()
 
     def _stream(self, flags: int, context: bytes, body: bytes) -> bool:
         exchange = self.exchange
@@ -280,6 +276,9 @@ class HttpDelivery(Delivery):
         if not self.settled:
             self.settled = True
             self.waits = False
+            if self._flow is not None:
+                self._flow.resume_stream()
+                self._flow = None
             self.exchange.answerer = None  # no reference cycle outlives the request
             self.desk.settled(self)
 

@@ -199,15 +199,29 @@ async def test_a_stream_that_never_began_is_stopped_too(serve):
     assert not work.chunk(b"a", HEAD)
 
 
+class RecordedFlow:
+    def __init__(self, calls: list[str]) -> None:
+        self._calls = calls
+
+    def pause_stream(self) -> None:
+        self._calls.append("pause")
+
+    def resume_stream(self) -> None:
+        self._calls.append("resume")
+
+    def stop_stream(self) -> None:
+        self._calls.append("stop")
+
+
 async def stalled(serve, **section):
-    """A stream whose client does not read, filled until the server notices; with the calls of the throttle."""
+    """A stream whose client does not read, filled until the server notices; with what was asked of the worker."""
     site = await serve(None, **section)
     client = await site.client(receive_buffer=4096)
     client.writer.transport.pause_reading()
     client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
     work = await site.workers.next()
     calls: list[str] = []
-    work.delivery.set_throttle(lambda: calls.append("pause"), lambda: calls.append("resume"))
+    work.delivery.streams(RecordedFlow(calls))
     work.chunk(b"", HEAD)
     while "pause" not in calls:
         assert work.chunk(bytes(65536))
@@ -239,7 +253,7 @@ async def test_a_stream_that_does_not_wait_is_cut_before_it_fills_the_memory(ser
 async def test_a_client_that_takes_nothing_for_too_long_is_cut_off(serve):
     _, _, work, calls = await stalled(serve, limits={"write_timeout": "200ms"})
     await until(lambda: work.delivery.gone, "the connection is cut")
-    assert calls[-1] == "resume", "the worker is not left waiting"
+    assert calls[-1] == "stop", "the worker is not left waiting"
     assert not work.chunk(b"more")
 
 
