@@ -19,9 +19,9 @@ check: ## formatting, lint, types
 	@.venv/bin/ruff check rrjobs tests
 	@.venv/bin/mypy --strict rrjobs
 
-bench: ## measure beside the peers (BENCH_PROTOTYPES=folder), see tests/bench/run.py
+bench: ## measure beside the peers; the environment variables are in tests/bench/run.py
 	@.ci/setup test
-	@PYTHONPATH=. $(PYTHON) tests/bench/run.py
+	@PYTHONPATH=. $(PYTHON) -m tests.bench.run
 
 lock: ## compile the locked requirements again
 	@.venv/bin/python -m pip install -q uv

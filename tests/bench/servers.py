@@ -1,18 +1,17 @@
-"""Programs under measurement: our server with a configuration, and a peer given by its command line."""
+"""Processes under measurement: started, awaited, ended."""
 
 import contextlib
-import json
 import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+from tests.bench.settings import REPOSITORY
+
 START_S = 30.0
+Program = subprocess.Popen[bytes]
 
 
 def free_port() -> int:
@@ -22,42 +21,40 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for_port(port: int) -> None:
-    """Until it accepts; raises TimeoutError."""
-    deadline = time.monotonic() + START_S
-    while time.monotonic() < deadline:
-        with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.01)
-    raise TimeoutError(f"nothing listens on port {port}")
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = START_S, pause: float = 0.01) -> None:
+    """Raises TimeoutError when it does not come true."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            raise TimeoutError(what)
+        time.sleep(pause)
+
+
+def accepts(port: int) -> bool:
+    """Whether somebody listens."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @contextlib.contextmanager
-def running(command: list[str], port: int, env: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: Sequence[str], port: int, env: Mapping[str, str] = os.environ) -> Iterator[Program]:
     """The command, from the moment its port accepts; ended by SIGTERM."""
     process = subprocess.Popen(
         command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=REPOSITORY
     )
+
+    def up() -> bool:
+        if process.poll() is not None:
+            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+        return accepts(port)
+
     try:
-        wait_for_port(port)
+        wait_until(up, f"nothing listens on port {port}")
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
-        process.wait(30)
-
-
-@contextlib.contextmanager
-def rrjobs(config: dict[str, object], port: int, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`rrjobs run` with this configuration."""
-    path = folder / f"bench-{port}.yaml"
-    path.write_text(json.dumps({"version": "3", "logs": {"level": "warn"}, **config}))
-    with running(
-        [sys.executable, "-m", "rrjobs", "run", "-c", str(path)], port, {"PYTHONPATH": str(REPOSITORY)}
-    ) as one:
-        yield one
-
-
-def resident_mb(pid: int) -> float:
-    """Resident memory of one process."""
-    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6
+        try:
+            process.wait(30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
