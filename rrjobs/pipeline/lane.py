@@ -25,16 +25,16 @@ class Capacity:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.waiting = 0
-        self._wakers: deque[Callable[[], None]] = deque()
+        self.wakers: deque[Callable[[], None]] = deque()
 
     def ask(self, wake: Callable[[], None]) -> None:
         """Call once when there is room."""
-        self._wakers.append(wake)
+        self.wakers.append(wake)
 
     def release(self) -> None:
         """Some left the queue: wake who fits."""
-        for _ in range(min(len(self._wakers), self.limit - self.waiting)):
-            self._wakers.popleft()()
+        for _ in range(min(len(self.wakers), self.limit - self.waiting)):
+            self.wakers.popleft()()
 
 
 class Lane:
@@ -126,11 +126,13 @@ class Lane:
         if self._queue:
             self._fill(worker)
 
-    def observed(self, worker: Worker, finished: int, elapsed_s: float) -> None:
+    def progressed(self, worker: Worker, finished: int, elapsed_s: float) -> None:
         """See Borrower."""
         self.finished += finished
         if self._prefetch.deep:
             self._prefetch.observed(worker.session.last_kind, finished, elapsed_s)
+        if worker.lendable and worker.remaining > 0:
+            self.worker_free(worker)
         if self.draining and not self.running:
             self.quiet.set()
 
@@ -227,4 +229,5 @@ class Lane:
 
     def _left(self, number: int) -> None:
         self._capacity.waiting -= number
-        self._capacity.release()
+        if self._capacity.wakers:
+            self._capacity.release()

@@ -30,11 +30,11 @@ class Borrower(Protocol):
     """Whoever lends the workers out: the dispatcher's lane."""
 
     def worker_free(self, worker: Worker) -> None:
-        """A worker became ready, or finished some of what it has and may take more."""
+        """A worker became ready."""
         ...
 
-    def observed(self, worker: Worker, finished: int, elapsed_s: float) -> None:
-        """`finished` loads took `elapsed_s` on this worker."""
+    def progressed(self, worker: Worker, finished: int, elapsed_s: float) -> None:
+        """`finished` loads took `elapsed_s` on this worker; it may take more if it is lendable."""
         ...
 
     def short_of_workers(self) -> None:
@@ -192,11 +192,8 @@ class Pool:
 
     def progressed(self, worker: Worker, finished: int, elapsed_s: float) -> None:
         """See WorkerOwner."""
-        borrower = self.borrower
-        if borrower is not None:
-            borrower.observed(worker, finished, elapsed_s)
-            if worker.lendable and worker.remaining > 0:
-                borrower.worker_free(worker)
+        if self.borrower is not None:
+            self.borrower.progressed(worker, finished, elapsed_s)
 
     def wants_retirement(self, worker: Worker, state: WorkerState) -> None:
         """See WorkerOwner."""

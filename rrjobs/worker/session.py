@@ -134,7 +134,8 @@ class Session:
             self._write(frame)
             return
         size = len(frame) + len(self._fence)
-        self._add(load, size)
+        self.loads.append((load, size))
+        self.unread_bytes += size
         if size <= self.window_bytes:
             self._write(frame + self._fence)
         else:

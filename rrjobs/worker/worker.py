@@ -67,14 +67,12 @@ class Worker:
         self.state = WorkerState.INACTIVE
         self.created_ns = time.time_ns()
         self.created_at = time.monotonic()
-        self.last_used_at = 0.0
         self.limit = 0
         self.depth_cap = 1
         """How deep the kinds of load it has now may ride; the lender keeps it."""
         self.exec_ttl_s = 0.0
         self.stream_timeout_s = 60.0
         self.session: Session
-        self.idle_since = self.created_at
         self._launcher = launcher
         self._owner = owner
         self._events = events
@@ -90,8 +88,7 @@ class Worker:
         self._held = False
         self._speaker: Load | None = None
         self._quick_ack: QuickAck | None = None
-        self._quiet = asyncio.Event()
-        self._quiet.set()
+        self._quiet: asyncio.Event | None = None  # made by the first who waits for the end of all loads
         self._output = OutputReader(process.pipes.output, self._loop, self._printed)
 
     @property
@@ -103,6 +100,11 @@ class Worker:
     def outstanding(self) -> int:
         """Loads it has and did not finish."""
         return len(self.session.loads)
+
+    @property
+    def last_used_at(self) -> float:
+        """When it began or ended its last load, by the monotonic clock."""
+        return self.session.started_at
 
     @property
     def executions(self) -> int:
@@ -142,10 +144,7 @@ class Worker:
 
     def lend(self, frames: Sequence[tuple[Load, bytes]]) -> None:
         """Give it encoded loads; the caller kept to `remaining` and to the session's window."""
-        if not self.session.loads:
-            self.last_used_at = time.monotonic()
-            self.state = WorkerState.WORKING
-            self._quiet.clear()
+        self.state = WorkerState.WORKING
         self.session.lend(frames)
         if self.exec_ttl_s and self._timer is None:
             self._timer = self._loop.call_later(self.exec_ttl_s, self._check_exec_ttl)
@@ -183,7 +182,7 @@ class Worker:
         self.retire(WorkerState.STOPPING)
         try:
             async with asyncio.timeout(wait_s):
-                await self._quiet.wait()
+                await self._all_finished()
         except TimeoutError:
             self.kill(FaultKind.CUT_OFF, f"not finished within {wait_s:g} s of grace")
         if self.state is not WorkerState.ERRORED:
@@ -195,6 +194,12 @@ class Worker:
         except TimeoutError:
             self.process.kill()
             await self.process.ended.wait()
+
+    async def _all_finished(self) -> None:
+        if self.session.loads:
+            if self._quiet is None:
+                self._quiet = asyncio.Event()
+            await self._quiet.wait()
 
     def kill(self, kind: FaultKind, message: str) -> None:
         """SIGKILL; what it was executing fails with this, what it had not started is returned."""
@@ -208,8 +213,8 @@ class Worker:
         if not self.session.loads:
             if self.state is WorkerState.WORKING:
                 self.state = WorkerState.READY
-            self.idle_since = time.monotonic()
-            self._quiet.set()
+            if self._quiet is not None:
+                self._quiet.set()
         self._owner.progressed(self, finished, elapsed_s)
         if self.limit and self.session.executions >= self.limit and self.lendable:
             self._owner.wants_retirement(self, WorkerState.MAX_JOBS_REACHED)
@@ -221,7 +226,7 @@ class Worker:
     def asked_to_stop(self) -> None:
         """See SessionOwner."""
         self._owner.wants_retirement(self, WorkerState.INVALID)
-        if not self.session.loads:
+        if not self.session.loads and self._quiet is not None:
             self._quiet.set()
 
     def streams(self, load: Load) -> None:
@@ -408,7 +413,8 @@ class Worker:
         else:
             self._events.emit("worker.stopped", pid=self.pid, pool=self._pool)
         self.state = WorkerState.STOPPED
-        self._quiet.set()
+        if self._quiet is not None:
+            self._quiet.set()
         self._release()
         self._owner.gone(self)
 

@@ -162,7 +162,8 @@ class HttpDelivery(Delivery):
 
     def finished(self) -> None:
         """The answer was passed on long ago."""
-        self._settle()
+        if not self.settled:
+            self._settle()
 
     def failed(self, fault: Fault) -> None:
         """An error page, or a visible break where the answer has begun."""
