@@ -48,6 +48,7 @@ class Outlet:
         self._text = bytearray()
         self._dropped = 0
         self._scheduled = False
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._watched: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
@@ -59,12 +60,15 @@ class Outlet:
         self._lines.append((style, line))
         if self._scheduled:
             return
-        try:
-            asyncio.get_running_loop().call_soon(self._flush)
-        except RuntimeError:
-            self._flush()
-        else:
-            self._scheduled = True
+        loop = self._loop
+        if loop is None or not loop.is_running():  # asking for the running loop costs a system call each time
+            try:
+                loop = self._loop = asyncio.get_running_loop()
+            except RuntimeError:
+                self._flush()
+                return
+        self._scheduled = True
+        loop.call_soon(self._flush)
 
     def close(self) -> None:
         """Write what is left, for at most CLOSE_WAIT_S; safe twice."""

@@ -1,6 +1,5 @@
 """One record per answered request (spec/worker-and-http.md 6.3)."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 
@@ -21,16 +20,17 @@ class AccessLog:
         self.wanted = events.wants("http.request")
 
     def record(self, exchange: Exchange, remote: str, ident: str, started_at: float) -> None:
-        """`started_at` by the loop's clock."""
+        """`started_at` by the monotonic clock."""
         request = exchange.request
-        elapsed_s = asyncio.get_running_loop().time() - started_at
+        elapsed_s = time.monotonic() - started_at
         start = time.time() - elapsed_s
+        target = _line(request.target)
         fields: dict[str, object] = {
             "id": ident,
             "status": exchange.status or CLIENT_GONE,
             "method": request.method,
-            "URI": _line(request.target),
-            "URL": _line(request.target),
+            "URI": target,
+            "URL": target,
             "remote_address": remote,
             "read_bytes": request.received_bytes,
             "write_bytes": exchange.sent_bytes,
@@ -57,4 +57,6 @@ def _long_fields(exchange: Exchange, start: float) -> Mapping[str, object]:
 
 
 def _line(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     return cleaned(text).replace("\r", "").replace("\n", "")

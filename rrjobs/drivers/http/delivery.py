@@ -82,7 +82,7 @@ class HttpDelivery(Delivery):
     )
 
     started_at: float
-    """By the loop's clock; set only where a log wants it."""
+    """By the monotonic clock; set only where a log wants it."""
 
     mode: ClassVar[str] = "http"
 

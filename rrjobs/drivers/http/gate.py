@@ -1,6 +1,6 @@
 """Where requests become deliveries and failures become answers; counts what is between."""
 
-import asyncio
+import time
 from functools import partial
 
 from rrjobs.drivers.http import codec_json, codec_protobuf
@@ -118,7 +118,7 @@ class Gate:
         delivery = HttpDelivery(self, exchange, target, peer, form, self._priority, number)
         exchange.answerer = delivery
         if self._log.wanted:
-            delivery.started_at = asyncio.get_running_loop().time()
+            delivery.started_at = time.monotonic()
         self.active += 1
         if self._max_active and self.active > self._max_active:
             self._overflow(delivery)
@@ -178,8 +178,7 @@ class Gate:
     def _record(self, exchange: Exchange) -> None:
         """The log record of a request that did not become a delivery."""
         if self._log.wanted:
-            now = asyncio.get_running_loop().time()
-            self._log.record(exchange, exchange.wire.peer, f"http-{self._number}", now)
+            self._log.record(exchange, exchange.wire.peer, f"http-{self._number}", time.monotonic())
 
     def _warn_of_proxy(self, message: str) -> None:
         self._events.emit("http.warning", reason=message)
