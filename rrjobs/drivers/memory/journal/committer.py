@@ -1,0 +1,325 @@
+"""Gathers groups into batches and hands them to the writer, one at a time: group commit.
+
+While one batch is written and synced the next one fills. A batch somebody waits for goes as soon as the writer is
+free, after the turn of the loop that began it; one nobody waits for may take `LINGER_S` to gather company. What failed
+and was not awaited is kept and goes first, every `RETRY_S` until it succeeds; what was awaited fails.
+"""
+
+import asyncio
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Protocol
+
+from rrjobs.drivers.memory.journal.batch import Batch, Group
+from rrjobs.drivers.memory.journal.codec import MAX_BODY_BYTES
+from rrjobs.drivers.memory.journal.hand import Hand
+from rrjobs.drivers.memory.journal.layout import HEADER_BYTES
+from rrjobs.drivers.memory.journal.live import Live, Segment
+from rrjobs.drivers.memory.journal.writer import Failed, Order, Writer, Written, error_of
+from rrjobs.errors import JournalError
+
+LINGER_S = 0.001
+RETRY_S = 0.5
+UNSYNCED_BYTES = 8 * 2**20
+"""Written and not yet synced: what is kept in memory in case the sync fails."""
+BATCH_BYTES = 8 * 2**20
+ATTEMPTS_AT_CLOSE = 2
+"""The second one goes to a new segment, should the first have cost the old one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """`every_push`: an awaited group waits for the disk, not only for the kernel. `sync_s`: everything else waits this
+    long at most. `segment_bytes`: a segment takes nothing more from there on."""
+
+    every_push: bool
+    sync_s: float
+    segment_bytes: int
+    reserve_bytes: int
+
+
+class Listener(Protocol):
+    """What the committer tells of: one change of its fortune, and every batch that was written."""
+
+    def failing(self, reason: str) -> None:
+        """From now on, or for another reason than before."""
+        ...
+
+    def recovered(self) -> None:
+        """Pushes are taken again."""
+        ...
+
+    def written(self) -> None:
+        """A batch is in its segment."""
+        ...
+
+
+class Committer:
+    """All of it on the event loop; the writer's thread sees a batch only between hand-over and answer."""
+
+    def __init__(self, path: Path, writer: Writer, hand: Hand, live: Live, pace: Pace, listener: Listener) -> None:
+        self._path = path
+        self._writer = writer
+        self._hand = hand
+        self._live = live
+        self._pace = pace
+        self._listener = listener
+        self._loop = asyncio.get_running_loop()
+        self._open = Batch(max(live.segments))
+        self._queue: deque[Batch] = deque()
+        self._unsynced: list[Batch] = []
+        self._unsynced_bytes = 0
+        self._busy = False
+        self._soon = False
+        self._probing = False
+        self._closed = False
+        self._linger: asyncio.TimerHandle | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        self._sync_timer: asyncio.TimerHandle | None = None
+        self._sync_due = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self.reason = ""
+
+    @property
+    def current(self) -> Segment:
+        """Where the next group's bytes will stand."""
+        return self._live.segments[self._open.segment]
+
+    def submit(self, group: Group) -> asyncio.Future[None]:
+        """Done when the group is safe, in the sense of the pace; or JournalFull, JournalError, and it never was.
+
+        Raises EntryGone. Cancelling the future changes nothing about the group.
+        """
+        self._live.apply(group, self._room_for(group))
+        return self._await(group, self._pace.every_push)
+
+    def barrier(self) -> asyncio.Future[None]:
+        """Done when everything before it is on disk."""
+        return self._await(Group(self._live), sync=True)
+
+    def keep(self, group: Group) -> None:
+        """Write it with what comes next; it is kept until that succeeds. Raises EntryGone."""
+        self._live.apply(group, self._room_for(group))
+        self._append(group)
+
+    def carry(self, group: Group, old: Segment) -> None:
+        """Keep a copy of entries whose bytes stand in `old`."""
+        segment = self._room_for(group)
+        self._live.move(group.numbers, old, segment)
+        self._append(group)
+
+    def remove(self, numbers: tuple[int, ...]) -> None:
+        """The short way for what is settled: no group, nobody waits. Raises EntryGone."""
+        self._live.remove(numbers)
+        self._open.removed += numbers
+        if self._linger is None and not self._busy:
+            self._wake()
+
+    def rotate(self) -> None:
+        """What comes from now on stands in a new segment."""
+        before = self._open.segment
+        if self._open.groups or not self._open.empty:
+            self._seal()
+        if self._open.segment == before:
+            self._open.segment = self._new_segment().id
+
+    async def close(self) -> int:
+        """Write what is left; returns how many changes could not be written."""
+        for _ in range(ATTEMPTS_AT_CLOSE):
+            with suppress(JournalError):
+                await self.barrier()
+                break
+        self._closed = True
+        await self._idle.wait()
+        for timer in (self._linger, self._retry, self._sync_timer):
+            if timer is not None:
+                timer.cancel()
+        left = [*self._queue, self._open]
+        return sum(len(batch.columns()[0]) + len(batch.columns()[3]) for batch in left)
+
+    def _await(self, group: Group, sync: bool) -> asyncio.Future[None]:
+        group.waiter = waiter = self._loop.create_future()
+        waiter.add_done_callback(_looked_at)
+        self._open.urgent = True
+        self._open.sync |= sync
+        self._append(group)
+        return waiter
+
+    def _room_for(self, group: Group) -> Segment:
+        if group.size > MAX_BODY_BYTES:
+            raise JournalError(f"{self._path}: a group of {group.size} bytes is too large", path=str(self._path))
+        if self._open.size > BATCH_BYTES:
+            self._seal()
+        return self.current
+
+    def _append(self, group: Group) -> None:
+        self._open.append(group)
+        if not self._busy:
+            self._wake()
+
+    def _wake(self) -> None:
+        """See that the next batch goes in its time."""
+        if self._busy:
+            return
+        urgent = self._open.urgent or self._sync_due or any(batch.urgent for batch in self._queue)
+        if urgent or (self._queue and not self.reason):
+            self._call_soon()
+        elif self._linger is None and not self._soon and not self.reason and not self._open.empty:
+            self._linger = self._loop.call_later(LINGER_S, self._flush)
+
+    def _call_soon(self) -> None:
+        if not self._soon:
+            self._soon = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        """Hand the next batch over; not while the writer has one."""
+        self._soon = False
+        if self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
+        if self._busy or self._closed:
+            return
+        if not self._queue:
+            self._seal()
+        batch = self._queue.popleft()
+        segment = self._live.segments[batch.segment]
+        segment.size += batch.record_bytes
+        sync = batch.sync or self._sync_due or self._unsynced_bytes > UNSYNCED_BYTES
+        reserve = self._pace.reserve_bytes if self._probing or batch.refusable else 0
+        order = Order(batch, sync, min(self._live.segments), self._live.next_number, reserve)
+        self._busy = True
+        self._idle.clear()
+        self._hand.submit(partial(self._writer.commit, order), partial(self._done, order))
+
+    def _seal(self) -> None:
+        """The open batch takes no more."""
+        batch = self._open
+        self._queue.append(batch)
+        segment = self._live.segments[batch.segment]
+        planned = segment.size + sum(one.record_bytes for one in self._queue if one.segment == batch.segment)
+        full = planned >= self._pace.segment_bytes
+        self._open = Batch(self._new_segment().id if full else batch.segment)
+
+    def _new_segment(self) -> Segment:
+        id = max(self._live.segments) + 1
+        self._live.segments[id] = segment = Segment(id, HEADER_BYTES)
+        return segment
+
+    def _done(self, order: Order, result: Written | Failed) -> None:
+        self._busy = False
+        if isinstance(result, Written):
+            self._written(order, result)
+        else:
+            self._failed(order, result)
+        self._probing = False
+        if not self._busy:
+            self._idle.set()
+            self._wake()
+
+    def _written(self, order: Order, result: Written) -> None:
+        batch = order.batch
+        self._live.segments[batch.segment].size = result.end
+        if order.sync:
+            self._synced()
+        elif not batch.empty:
+            self._unsynced.append(batch)
+            self._unsynced_bytes += batch.record_bytes
+            if self._sync_timer is None:
+                self._sync_timer = self._loop.call_later(self._pace.sync_s, self._sync)
+        if self.reason:
+            self._fortune_turned(order)
+        for group in batch.groups:
+            waiter, group.waiter = group.waiter, None
+            if waiter is not None and not waiter.done():
+                waiter.set_result(None)
+        self._listener.written()
+
+    def _fortune_turned(self, order: Order) -> None:
+        """Well again once something was written that the reserve is kept from, or would have been."""
+        if not (self._probing or order.reserve_bytes):
+            self._try_again(at_once=True)
+            return
+        self.reason = ""
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        self._listener.recovered()
+
+    def _synced(self) -> None:
+        self._unsynced = []
+        self._unsynced_bytes = 0
+        self._sync_due = False
+        if self._sync_timer is not None:
+            self._sync_timer.cancel()
+            self._sync_timer = None
+
+    def _sync(self) -> None:
+        self._sync_timer = None
+        self._sync_due = True
+        self._wake()
+
+    def _failed(self, order: Order, failure: Failed) -> None:
+        """Awaited groups fail, all of them: those behind would wait for as long as the kept ones cannot be written."""
+        self._queue.appendleft(order.batch)
+        waiters = []
+        for batch in (self._open, *reversed(self._queue)):
+            for group in batch.give_up():
+                self._live.undo(group)
+                waiters.append(group.waiter)
+        self._live.segments[order.batch.segment].size = HEADER_BYTES
+        if failure.segment in self._live.segments:
+            self._live.segments[failure.segment].size = failure.end
+        if failure.abandoned:
+            self._abandon(failure.segment)
+        self._drop_empty()
+        for waiter in reversed(waiters):
+            if waiter is not None and not waiter.done():
+                waiter.set_exception(error_of(self._path, failure.error))
+        self._try_again(bool(waiters))
+        reason = str(error_of(self._path, failure.error))
+        if reason != self.reason:
+            self.reason = reason
+            self._listener.failing(reason)
+
+    def _drop_empty(self) -> None:
+        """Apart from those that begin a segment: a missing one would look like damage."""
+        batches = [*self._queue, self._open]
+        pairs = pairwise(batches)
+        self._queue = deque(batch for batch, after in pairs if not batch.empty or batch.segment != after.segment)
+
+    def _try_again(self, at_once: bool) -> None:
+        """At once when what failed held things that are now given up: what is left may fit."""
+        if self._retry is not None:
+            self._retry.cancel()
+        self._retry = self._loop.call_later(0 if at_once else RETRY_S, self._again)
+
+    def _again(self) -> None:
+        self._retry = None
+        if not self._busy:
+            self._probing = not self._queue and self._open.empty
+            self._flush()
+
+    def _abandon(self, id: int) -> None:
+        """Nothing more goes into that segment; what it held and may not be on disk is written again elsewhere."""
+        self._queue.extendleft(reversed(self._unsynced))
+        self._synced()
+        if id not in self._live.segments:
+            return
+        old = self._live.segments[id]
+        new = self._live.segments.get(id + 1) or self._new_segment()
+        for batch in (*self._queue, self._open):
+            if batch.segment == id:
+                batch.segment = new.id
+                self._live.move(batch.numbers(), old, new)
+
+
+def _looked_at(waiter: asyncio.Future[None]) -> None:
+    """A pusher that was cancelled does not come back for its error: asyncio need not complain of that."""
+    if not waiter.cancelled():
+        waiter.exception()

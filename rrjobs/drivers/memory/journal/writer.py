@@ -1,0 +1,196 @@
+"""Puts batches into segment files: the only place that writes to a running journal; used by one thread.
+
+A file whose fdatasync failed is never trusted again: the kernel may have dropped the pages it could not write and call
+the next fdatasync a success. It is left at its last good end, and the next batch begins a new segment that says where
+that end was.
+"""
+
+import errno
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from rrjobs.drivers.memory.journal.batch import Batch
+from rrjobs.drivers.memory.journal.codec import encode
+from rrjobs.drivers.memory.journal.disk import Disk
+from rrjobs.drivers.memory.journal.layout import HEADER_BYTES, Header, encode_header, new_header, segment_name
+from rrjobs.errors import JournalError, JournalFull
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One batch to write. `oldest` and `next_number` go into the header should it begin a segment. With `reserve_bytes`
+    it is refused when the disk would have less left than that."""
+
+    batch: Batch
+    sync: bool
+    oldest: int
+    next_number: int
+    reserve_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The batch is in its segment, which is now `end` bytes long."""
+
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Nothing of the batch counts. `segment` is the file that was current and `end` its last good byte; when it was
+    abandoned, what was not synced of it does not count either."""
+
+    error: OSError
+    segment: int
+    end: int
+    abandoned: bool
+
+
+def error_of(path: Path, err: OSError) -> JournalError:
+    """What an error of the disk means to those who use the journal."""
+    if err.errno in FULL:
+        return JournalFull(f"{path}: the disk is full: {err}", path=str(path))
+    return JournalError(f"{path}: {err}", path=str(path))
+
+
+class Writer:
+    """The current segment file, or none after a failure."""
+
+    def __init__(self, disk: Disk, folder: Path) -> None:
+        self._disk = disk
+        self._folder = folder
+        self._fd = -1
+        self._segment = 0
+        self._seed = 0
+        self._end = 0
+        self._synced = 0
+        self._sealed = True
+
+    def resume(self, header: Header, end: int) -> None:
+        """Go on in an existing segment, cut at `end`, all of it on disk. Raises OSError."""
+        self._fd = self._disk.open(self._folder / segment_name(header.id))
+        self._segment, self._seed, self._end, self._synced = header.id, header.seed, end, end
+        self._disk.truncate(self._fd, end)
+        self._disk.fdatasync(self._fd)
+
+    def commit(self, order: Order) -> Written | Failed:
+        """Write the batch, beginning its segment if it is another one, and sync where the order says so."""
+        try:
+            self._reserve(order)
+            self._change_to(order)
+        except OSError as err:
+            return Failed(err, self._segment, self._end, abandoned=self._fd < 0)
+        try:
+            self._append(order.batch)
+        except OSError as err:
+            return Failed(err, self._segment, self._end, abandoned=not self._cut(err))
+        try:
+            if order.sync:
+                self._sync()
+        except OSError as err:
+            self._abandon()
+            return Failed(err, self._segment, self._end, abandoned=True)
+        return Written(self._end)
+
+    def close(self) -> OSError | None:
+        """End with a record that proves all before it; what went wrong, if anything."""
+        try:
+            if self._fd >= 0 and not self._sealed:
+                self._sync()
+                self._write(encode((), b"", (), (), self._seed, self._end, 0))
+                self._sync()
+        except OSError as err:
+            return err
+        finally:
+            self._let_go()
+        return None
+
+    def _reserve(self, order: Order) -> None:
+        if order.reserve_bytes:
+            left = self._disk.free_bytes(self._folder) - order.batch.record_bytes
+            if left < order.reserve_bytes:
+                text = f"less than {order.reserve_bytes} bytes would be left on the disk"
+                raise OSError(errno.ENOSPC, text)
+
+    def _change_to(self, order: Order) -> None:
+        if order.batch.segment == self._segment and self._fd >= 0:
+            return
+        if self._fd >= 0:
+            self._finish()
+        header = new_header(order.batch.segment, self._end, order.oldest, order.next_number)
+        self._begin(header)
+
+    def _finish(self) -> None:
+        """The current segment takes no more; its successor may only begin when all of it is on disk."""
+        try:
+            self._sync()
+        except OSError:
+            self._abandon()
+            raise
+        self._let_go()
+
+    def _begin(self, header: Header) -> None:
+        path = self._folder / segment_name(header.id)
+        try:
+            fd = self._disk.create(path)
+        except FileExistsError:  # an attempt that failed half-way: nothing was ever written behind its header
+            self._disk.unlink(path)
+            fd = self._disk.create(path)
+        try:
+            self._write_at(fd, memoryview(encode_header(header)), 0)
+            self._disk.fdatasync(fd)
+            self._disk.sync_folder(self._folder)
+        except OSError:
+            with suppress(OSError):
+                self._disk.close(fd)
+            with suppress(OSError):
+                self._disk.unlink(path)
+            raise
+        self._fd, self._segment, self._seed = fd, header.id, header.seed
+        self._end = self._synced = HEADER_BYTES
+
+    def _append(self, batch: Batch) -> None:
+        if not batch.empty:
+            self._write(encode(*batch.columns(), self._seed, self._end, self._end - self._synced))
+
+    def _write(self, record: bytearray) -> None:
+        self._write_at(self._fd, memoryview(record), self._end)
+        self._end += len(record)
+        self._sealed = False
+
+    def _write_at(self, fd: int, data: memoryview, offset: int) -> None:
+        while data:
+            taken = self._disk.write(fd, data, offset)
+            if taken <= 0:
+                raise OSError(errno.EIO, "the disk takes no more bytes")
+            data = data[taken:]
+            offset += taken
+
+    def _sync(self) -> None:
+        if self._synced < self._end:
+            self._disk.fdatasync(self._fd)
+            self._synced = self._end
+
+    def _cut(self, err: OSError) -> bool:
+        """Whether the segment can go on without what was half written to it."""
+        if err.errno in FULL:
+            with suppress(OSError):
+                self._disk.truncate(self._fd, self._end)
+                return True
+        self._abandon()
+        return False
+
+    def _abandon(self) -> None:
+        self._end = self._synced
+        with suppress(OSError):
+            self._disk.truncate(self._fd, self._end)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            with suppress(OSError):
+                self._disk.close(fd)
