@@ -20,7 +20,7 @@ check: ## formatting, lint, types
 	@.venv/bin/mypy --strict rrjobs
 
 bench: ## measure beside the peers; the environment variables are in tests/bench/run.py
-	@.ci/setup test
+	@.ci/setup bench
 	@PYTHONPATH=. $(PYTHON) -m tests.bench.run
 
 lock: ## compile the locked requirements again
