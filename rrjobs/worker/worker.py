@@ -31,9 +31,6 @@ CLOSED_RELAY_S = 1.0
 LATE_FENCE_S = 1.0
 """After how much silence a load that was lent without a fence gets one."""
 
-SAME_TURN_S = 0.001
-"""How long one turn of the event loop is taken to last."""
-
 _READ_BYTES = 64 * 1024  # what a pipe holds; more costs a memory mapping for each read
 _OUTPUT_IN_ERROR = 4000
 
@@ -86,7 +83,6 @@ class Worker:
         self._given_up = False
         self._reading = False
         self._held = False
-        self._speaker: Load | None = None
         self._quick_ack: QuickAck | None = None
         self._quiet: asyncio.Event | None = None  # made by the first who waits for the end of all loads
         self._output = OutputReader(process.pipes.output, self._loop, self._printed)
@@ -135,7 +131,6 @@ class Worker:
             raise
         self.session.knows_pid_answer(first)
         self.process.on_end = self._ended
-        self._output.booted()
         self.state = WorkerState.READY
         self._reading = True
         self._loop.add_reader(self.process.pipes.from_worker, self._readable)
@@ -253,10 +248,8 @@ class Worker:
             self._owner.wants_retirement(self, WorkerState.INVALID)
 
     def _readable(self) -> None:
-        if self._output.talks:
+        if self._output.pending(0):
             self._output.drain()
-        else:
-            self._speaker = self.session.head
         try:
             data = os.read(self.process.pipes.from_worker, _READ_BYTES)
         except BlockingIOError:
@@ -312,16 +305,8 @@ class Worker:
             self._silence_timer = self._loop.call_later(LATE_FENCE_S, self._check_silence)
 
     def _printed(self, line: str) -> None:
-        head = self._who_printed()
+        head = self.session.head if self.state is not WorkerState.INACTIVE else None
         self._events.emit("worker.output", pid=self.pid, id=head.ident if head else None, text=line)
-
-    def _who_printed(self) -> Load | None:
-        """What a talkative worker printed is read before each answer; its very first line may come just behind one."""
-        if self.state is WorkerState.INACTIVE:
-            return None
-        if not self._output.talks and time.monotonic() - self.session.started_at < SAME_TURN_S:
-            return self._speaker or self.session.head
-        return self.session.head
 
     def _write_failed(self, err: OSError) -> None:
         if self.process.returncode is None:
