@@ -199,7 +199,13 @@ class App:
         from rrjobs.rpc.assembly import build_server
 
         collectors = self.metrics.collectors if self.metrics else None
-        listen, events = self.root.rpc.listen, self.events
         return build_server(
-            listen, events, self.registry, self.fleet, self.statuses, __version__, self._tree, collectors
+            self.root.rpc,
+            self.events,
+            self.registry,
+            self.fleet,
+            self.statuses,
+            __version__,
+            self._tree,
+            collectors,
         )

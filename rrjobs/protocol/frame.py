@@ -87,14 +87,16 @@ STREAM_PONG = plain_frame(b"", 0, PONG)
 class FrameParser:
     """Cuts a byte stream into frames; keeps what is incomplete.
 
-    After a ProtocolError the stream is out of step: the parser must not be fed again.
-    `max_payload_bytes` refuses a frame by its header, before its payload is collected.
+    After a ProtocolError the stream is out of step: the parser must not be fed again; `whole` then has the frames that
+    came before the broken one in the same read. `max_payload_bytes` refuses a frame by its header, before its payload
+    is collected.
     """
 
     def __init__(self, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
         self._buffer = bytearray()
         self._needed = HEADER_BYTES
         self._max_payload_bytes = max_payload_bytes
+        self.whole: list[Frame] = []
 
     @property
     def pending_bytes(self) -> int:
@@ -112,7 +114,11 @@ class FrameParser:
         frames: list[Frame] = []
         position, size = 0, len(data)
         while size - position >= HEADER_BYTES:
-            words, total = self._measure(data, position)
+            try:
+                words, total = self._measure(data, position)
+            except ProtocolError:
+                self.whole = frames
+                raise
             if size - position < total:
                 self._needed = total
                 break

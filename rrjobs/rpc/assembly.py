@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
 from rrjobs.pipeline.registry import Registry
+from rrjobs.rpc.config import RpcConfig
 from rrjobs.rpc.method import AnyMethod, MethodTable
 from rrjobs.rpc.methods.app import AppMethods
 from rrjobs.rpc.methods.informer import InformerMethods, Pools
@@ -25,7 +26,7 @@ class ServedPools(Pools, ResettablePools, Protocol):
 
 
 def build_server(
-    listen: str,
+    config: RpcConfig,
     events: Events,
     registry: Registry | None,
     pools: ServedPools,
@@ -50,4 +51,5 @@ def build_server(
         from rrjobs.rpc.methods.metrics import MetricsMethods
 
         methods += MetricsMethods(collectors).methods()
-    return RpcServer(parse_dsn(listen), MethodTable(methods), events)
+    limit = config.max_connections
+    return RpcServer(parse_dsn(config.listen), MethodTable(methods), events, max_connections=limit)

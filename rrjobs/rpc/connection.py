@@ -45,8 +45,8 @@ class Calls(Protocol):
 class Roster(Protocol):
     """Who is connected."""
 
-    def came(self, connection: "Connection") -> None:
-        """A client connected."""
+    def came(self, connection: "Connection") -> bool:
+        """A client connected; False when there are too many: it is closed at once."""
         ...
 
     def left(self, connection: "Connection") -> None:
@@ -77,7 +77,14 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client came."""
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one only in its shape
-        self._roster.came(self)
+        if not self._roster.came(self):
+            self._closing = True
+            self._transport.abort()
+
+    @property
+    def peer(self) -> str:
+        """Who it is, for the log."""
+        return str(self._transport.get_extra_info("peername") or "unix")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client went; its calls go on, their replies are dropped."""
@@ -109,21 +116,27 @@ class Connection(asyncio.Protocol):
         try:
             frames = self._parser.feed(data)
         except FrameTooLong as err:
-            self._skip(err)
-            return
+            if self._run(self._parser.whole):
+                self._skip(err)
         except ProtocolError as err:
-            self._refuse(str(err))
-            return
+            if self._run(self._parser.whole):
+                self._refuse(str(err))
+        else:
+            self._run(frames)
+
+    def _run(self, frames: list[Frame]) -> bool:
+        """Begin calls, or keep them for later; False when one was no call and closed the connection."""
         if self._unread:
             self._unread.extend(frames)
-            return
+            return True
         for index, frame in enumerate(frames):
             if self._full or self._waiting >= MAX_WAITING_CALLS:
                 self._unread.extend(frames[index:])
                 self._pace()
-                return
+                return True
             if not self._begin(frame):
-                return
+                return False
+        return True
 
     def stalled(self) -> bool:
         """Whether the rest of a half frame is owed and nothing came since this was last asked."""
@@ -147,6 +160,7 @@ class Connection(asyncio.Protocol):
         """Run one call as far as it gets without waiting; False when the frame is no call and closed the connection."""
         flags, _, options, payload = frame
         if len(options) != 2 or options[1] > len(payload):
+            self._unread.clear()
             self._refuse("a frame that is no RPC call")
             return False
         sequence, cut = options
@@ -229,12 +243,11 @@ class Connection(asyncio.Protocol):
                 self._transport.pause_reading()
 
     def _refuse(self, reason: str) -> None:
-        """Nothing more is read; calls that wait finish, their replies are sent, then the connection closes."""
-        self._calls.refused(str(self._transport.get_extra_info("peername") or "unix"), reason)
+        """Nothing more is read; calls that came before finish, their replies are sent, then the connection closes."""
+        self._calls.refused(self.peer, reason)
         self._closing = True
-        self._unread.clear()
         if self._reading and not self._transport.is_closing():
             self._reading = False
             self._transport.pause_reading()
-        if not self._waiting:
+        if not self._waiting and not self._unread:
             self._transport.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from rrjobs.errors import AddressError
 from rrjobs.rpc.calls import WaitingCalls
+from rrjobs.rpc.config import MAX_CONNECTIONS
 from rrjobs.rpc.connection import Connection
 from rrjobs.rpc.method import MethodTable
 from rrjobs.rpc.roster import Connections
@@ -24,10 +25,18 @@ GRACE_S = 0.5
 class RpcServer:
     """Started by `start`, which raises AddressError when the address cannot be had; `stop` is safe at any time."""
 
-    def __init__(self, address: Address, methods: MethodTable, events: Events, *, stall_s: float = STALL_S) -> None:
+    def __init__(
+        self,
+        address: Address,
+        methods: MethodTable,
+        events: Events,
+        *,
+        stall_s: float = STALL_S,
+        max_connections: int = MAX_CONNECTIONS,
+    ) -> None:
         self._methods = methods
         self._calls = WaitingCalls(events)
-        self._connections = Connections()
+        self._connections = Connections(max_connections, self._calls.refused)
         self._stall_s = stall_s
         self._address = address
         self._servers: list[asyncio.Server] = []

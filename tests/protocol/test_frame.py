@@ -181,3 +181,12 @@ def test_a_payload_that_is_too_long_is_refused_by_its_header(length):
 
 def test_a_payload_of_exactly_the_limit_is_taken():
     assert FrameParser(max_payload_bytes=100).feed(plain_frame(b"x" * 100))[0].payload == b"x" * 100
+
+
+@pytest.mark.parametrize("limit", [2**32 - 1, 8])
+def test_whole_frames_before_a_broken_one_of_the_same_read_are_at_hand(limit):
+    good, broken = data_frame(b"", b"one"), bytes(12) if limit > 8 else data_frame(b"", b"too long for it")
+    parser = FrameParser(limit)
+    with pytest.raises(ProtocolError):
+        parser.feed(good + good + broken)
+    assert [frame.payload for frame in parser.whole] == [b"one", b"one"]

@@ -37,7 +37,8 @@ class Wire:
 
     def get_extra_info(self, name: str) -> None: ...
 
-    def came(self, connection: Connection) -> None: ...
+    def came(self, connection: Connection) -> bool:
+        return True
 
     def left(self, connection: Connection) -> None: ...
 
