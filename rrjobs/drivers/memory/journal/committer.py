@@ -75,7 +75,6 @@ class Committer:
         self._unsynced_bytes = 0
         self._busy = False
         self._soon = False
-        self._probing = False
         self._closed = False
         self._linger: asyncio.TimerHandle | None = None
         self._retry: asyncio.TimerHandle | None = None
@@ -191,8 +190,9 @@ class Committer:
         segment = self._live.segments[batch.segment]
         segment.size += batch.record_bytes
         sync = batch.sync or self._sync_due or self._unsynced_bytes > UNSYNCED_BYTES
-        reserve = self._pace.reserve_bytes if self._probing or batch.refusable else 0
-        order = Order(batch, sync, min(self._live.segments), self._live.next_number, reserve)
+        guarded = batch.refusable
+        reserve = self._pace.reserve_bytes if guarded or self.reason else 0
+        order = Order(batch, sync, min(self._live.segments), self._live.next_number, reserve, guarded)
         self._busy = True
         self._idle.clear()
         self._hand.submit(partial(self._writer.commit, order), partial(self._done, order))
@@ -217,7 +217,6 @@ class Committer:
             self._written(order, result)
         else:
             self._failed(order, result)
-        self._probing = False
         if not self._busy:
             self._idle.set()
             self._wake()
@@ -233,17 +232,17 @@ class Committer:
             if self._sync_timer is None:
                 self._sync_timer = self._loop.call_later(self._pace.sync_s, self._sync)
         if self.reason:
-            self._fortune_turned(order)
+            self._fortune_turned(result.roomy)
         for group in batch.groups:
             waiter, group.waiter = group.waiter, None
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)
         self._listener.written()
 
-    def _fortune_turned(self, order: Order) -> None:
-        """Well again once something was written that the reserve is kept from, or would have been."""
-        if not (self._probing or order.reserve_bytes):
-            self._try_again(at_once=True)
+    def _fortune_turned(self, roomy: bool) -> None:
+        """Something was written again: all is well when there is room for pushes too."""
+        if not roomy:
+            self._try_again(at_once=bool(self._queue))
             return
         self.reason = ""
         if self._retry is not None:
@@ -302,12 +301,12 @@ class Committer:
     def _again(self) -> None:
         self._retry = None
         if not self._busy:
-            self._probing = not self._queue and self._open.empty
             self._flush()
 
     def _abandon(self, id: int) -> None:
         """Nothing more goes into that segment; what it held and may not be on disk is written again elsewhere."""
-        self._queue.extendleft(reversed(self._unsynced))
+        unsynced = [batch for batch in self._unsynced if batch.segment == id]  # its predecessors were synced for it
+        self._queue.extendleft(reversed(unsynced))
         self._synced()
         if id not in self._live.segments:
             return

@@ -22,7 +22,7 @@ from rrjobs.errors import RRJobsError
 
 TIDY_S = 1.0
 TIDY_BYTES = 256 * 1024
-"""So much garbage may lie for ever; more goes within about `TIDY_S`."""
+"""So much garbage may lie for ever, or a segment if that is less; more goes within about `TIDY_S`."""
 BITE = 500
 """Entries that are looked at again in one turn of the event loop."""
 BREATH_RECORDS = 100
@@ -45,6 +45,7 @@ class Compactor:
         self._live = live
         self._committer = committer
         self._slack = slack
+        self._tidy_bytes = min(TIDY_BYTES, slack)
         self._failed = failed
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
@@ -58,7 +59,7 @@ class Compactor:
         garbage = self._garbage()
         if garbage > self._slack:
             self._begin()
-        elif garbage > TIDY_BYTES and self._timer is None:
+        elif garbage > self._tidy_bytes and self._timer is None:
             self._timer = self._loop.call_later(TIDY_S, self._tidy)
 
     async def close(self) -> None:
@@ -75,7 +76,7 @@ class Compactor:
 
     def _tidy(self) -> None:
         self._timer = None
-        if self._task is None and self._garbage() > TIDY_BYTES:
+        if self._task is None and self._garbage() > self._tidy_bytes:
             self._begin()
 
     def _begin(self) -> None:
@@ -89,7 +90,7 @@ class Compactor:
 
     async def _run(self) -> None:
         try:
-            while self._garbage() > TIDY_BYTES:
+            while self._garbage() > self._tidy_bytes:
                 await self._free(next(iter(self._live.segments.values())))
         except (OSError, RRJobsError) as err:
             self._failed(f"{self._folder}: cannot compact: {err}")

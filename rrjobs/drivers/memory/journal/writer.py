@@ -21,14 +21,15 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """One batch to write. `oldest` and `next_number` go into the header should it begin a segment. With `reserve_bytes`
-    it is refused when the disk would have less left than that."""
+    """One batch to write. `oldest` and `next_number` go into the header should it begin a segment. It is `roomy`
+    when the disk will have `reserve_bytes` left (not looked at when 0); a `guarded` one is refused otherwise."""
 
     batch: Batch
     sync: bool
     oldest: int
     next_number: int
     reserve_bytes: int = 0
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Written:
     """The batch is in its segment, which is now `end` bytes long."""
 
     end: int
+    roomy: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,13 +75,17 @@ class Writer:
         """Go on in an existing segment, cut at `end`, all of it on disk. Raises OSError."""
         self._fd = self._disk.open(self._folder / segment_name(header.id))
         self._segment, self._seed, self._end, self._synced = header.id, header.seed, end, end
-        self._disk.truncate(self._fd, end)
-        self._disk.fdatasync(self._fd)
+        try:
+            self._disk.truncate(self._fd, end)
+            self._disk.fdatasync(self._fd)
+        except OSError:
+            self._let_go()
+            raise
 
     def commit(self, order: Order) -> Written | Failed:
         """Write the batch, beginning its segment if it is another one, and sync where the order says so."""
         try:
-            self._reserve(order)
+            roomy = self._look_for_room(order)
             self._change_to(order)
         except OSError as err:
             return Failed(err, self._segment, self._end, abandoned=self._fd < 0)
@@ -93,7 +99,7 @@ class Writer:
         except OSError as err:
             self._abandon()
             return Failed(err, self._segment, self._end, abandoned=True)
-        return Written(self._end)
+        return Written(self._end, roomy)
 
     def close(self) -> OSError | None:
         """End with a record that proves all before it; what went wrong, if anything."""
@@ -108,12 +114,13 @@ class Writer:
             self._let_go()
         return None
 
-    def _reserve(self, order: Order) -> None:
-        if order.reserve_bytes:
-            left = self._disk.free_bytes(self._folder) - order.batch.record_bytes
-            if left < order.reserve_bytes:
-                text = f"less than {order.reserve_bytes} bytes would be left on the disk"
-                raise OSError(errno.ENOSPC, text)
+    def _look_for_room(self, order: Order) -> bool:
+        if not order.reserve_bytes:
+            return True
+        roomy = self._disk.free_bytes(self._folder) - order.batch.record_bytes >= order.reserve_bytes
+        if order.guarded and not roomy:
+            raise OSError(errno.ENOSPC, f"less than {order.reserve_bytes} bytes would be left on the disk")
+        return roomy
 
     def _change_to(self, order: Order) -> None:
         if order.batch.segment == self._segment and self._fd >= 0:
@@ -136,7 +143,9 @@ class Writer:
         path = self._folder / segment_name(header.id)
         try:
             fd = self._disk.create(path)
-        except FileExistsError:  # an attempt that failed half-way: nothing was ever written behind its header
+        except FileExistsError:  # an attempt that failed half-way; nothing was ever written behind its header
+            if len(self._disk.read(path)) > HEADER_BYTES:
+                raise
             self._disk.unlink(path)
             fd = self._disk.create(path)
         try:
