@@ -1,35 +1,26 @@
 """`rrjobs doctor`: what this machine and this configuration have, miss, or do differently."""
 
 import json
-import resource
-import shutil
-import socket
-import subprocess
+import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 
 import click
 
+from rrjobs.cli.checks.addresses import check_addresses
+from rrjobs.cli.checks.finding import Finding, State
+from rrjobs.cli.checks.machine import check_machine
+from rrjobs.cli.checks.packages import check_packages
+from rrjobs.cli.checks.php import check_php
 from rrjobs.cli.options import options_of
-from rrjobs.config.load import Loaded, examine
+from rrjobs.cli.pid_file import PID_FILE, running_server
+from rrjobs.config.load import Loaded, Reading, examine
 from rrjobs.config.root import Root
-from rrjobs.runtime.address import Address, TcpAddress, parse_address, parse_dsn
+from rrjobs.errors import RRJobsError
+from rrjobs.rpc.client import RpcClient
 
-EXTENSIONS = ("json", "mbstring", "sockets")
-_WHY = {
-    "json": "every worker needs it",
-    "mbstring": "PSR-7 packages need it",
-    "sockets": "tcp:// and unix:// relays and RPC of the published packages need it",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One line of the report; `state` is ok, warning, error, different or not yet."""
-
-    subject: str
-    state: str
-    text: str
+SECTIONS = ("server", "http", "jobs", "any", "rpc", "logs", "status", "metrics", "endure")
+ANSWER_S = 2.0
 
 
 @click.command(help="Check this machine against a configuration.")
@@ -37,76 +28,58 @@ class Finding:
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:
     """Exit code 1 when something is wrong."""
-    reading = examine(options_of(context).request)
-    findings = [Finding("config", "error", str(problem)) for problem in reading.errors]
-    findings += [Finding("config", "different", str(problem)) for problem in reading.findings.warnings]
-    if reading.loaded is not None:
-        findings.append(Finding("config", "ok", str(reading.path)))
-        findings += _sections(reading.loaded)
-        findings += _addresses(reading.loaded.root)
-    findings += [*_php(), *_limits()]
+    findings = list(_examined(examine(options_of(context).request)))
     if as_json:
         click.echo(json.dumps([asdict(one) for one in findings], indent=2))
     else:
+        width = max(len(one.subject) for one in findings)
         for one in findings:
-            click.echo(f"{one.state:9}  {one.subject:12}  {one.text}")
-    context.exit(1 if any(one.state == "error" for one in findings) else 0)
+            click.echo(f"{one.state:9}  {one.subject:{width}}  {one.text}")
+    context.exit(1 if any(one.state in (State.ERROR, State.NOT_YET) for one in findings) else 0)
+
+
+def _examined(reading: Reading) -> Iterator[Finding]:
+    for problem in reading.errors:
+        state = State.NOT_YET if problem.key in Root.not_yet else State.ERROR
+        yield Finding(problem.key if state is State.NOT_YET else "config", state, str(problem))
+    for problem in reading.findings.warnings:
+        yield Finding("config", State.WARNING, str(problem))
+    loaded = reading.loaded
+    if loaded is None:
+        yield from (*check_php(None, reading.directory), *check_machine(None))
+        return
+    os.environ.update(loaded.environment)
+    os.chdir(loaded.directory)
+    yield Finding("config", State.OK, str(reading.path))
+    yield from _sections(loaded)
+    yield from check_php(loaded.root, loaded.directory)
+    yield from check_packages(loaded.root, loaded.directory)
+    yield from check_addresses(loaded.root, _runs(loaded))
+    yield from check_machine(loaded.root)
 
 
 def _sections(loaded: Loaded) -> Iterator[Finding]:
-    for name in Root.not_yet:
+    warned = {problem.key.partition(".")[0] for problem in loaded.warnings}
+    for name in SECTIONS:
+        if name in loaded.tree and name in warned:
+            yield Finding(name, State.DIFFERENT, "supported, but for the warnings above")
+        elif name in loaded.tree:
+            yield Finding(name, State.OK, "supported")
+    for name in Root.tolerated:
         if name in loaded.tree:
-            yield Finding(name, "not yet", "this section is not available yet")
-    for name in ("server", "http", "jobs", "rpc", "logs", "status"):
-        if name in loaded.tree:
-            yield Finding(name, "ok", "supported")
+            yield Finding(name, State.DIFFERENT, "ignored: see the warnings above")
 
 
-def _addresses(root: Root) -> Iterator[Finding]:
-    wanted: dict[str, Address] = {}
-    if root.http is not None:
-        wanted["http"] = parse_address(root.http.address)
-    if root.rpc is not None:
-        wanted["rpc"] = parse_dsn(root.rpc.listen)
-    if root.status is not None:
-        wanted["status"] = parse_address(root.status.address)
-    for name, address in wanted.items():
-        if isinstance(address, TcpAddress) and address.port and _taken(address):
-            yield Finding(name, "warning", f"{address} is taken: by this server if it runs, else choose another port")
-        else:
-            yield Finding(name, "ok", f"{address} is free")
-
-
-def _taken(address: TcpAddress) -> bool:
-    with socket.socket() as probe:
-        probe.settimeout(1)
-        host = "127.0.0.1" if address.host in ("", "localhost") else address.host
-        try:
-            return probe.connect_ex((host, address.port)) == 0
-        except OSError:
-            return False
-
-
-def _php() -> Iterator[Finding]:
-    path = shutil.which("php")
-    if path is None:
-        yield Finding("php", "error", "php is not on the PATH: install php-cli")
-        return
-    script = 'echo json_encode([PHP_VERSION, array_map("strtolower", get_loaded_extensions())]);'
-    done = subprocess.run([path, "-r", script], capture_output=True, text=True, timeout=30, check=False)
-    if done.returncode:
-        yield Finding("php", "error", f"{path} does not run: {done.stderr.strip()[:200] or done.stdout.strip()[:200]}")
-        return
-    version, extensions = json.loads(done.stdout)
-    old = tuple(int(part) for part in version.split(".")[:2]) < (8, 1)
-    yield Finding("php", "error" if old else "ok", f"{version} at {path}" + (": 8.1 or later is needed" if old else ""))
-    for name in EXTENSIONS:
-        found = name in extensions
-        yield Finding(f"ext-{name}", "ok" if found else "warning", "loaded" if found else f"missing: {_WHY[name]}")
-
-
-def _limits() -> Iterator[Finding]:
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    enough = hard < 0 or hard >= 4096
-    text = f"{hard} open files allowed" + ("" if enough else ": raise it (ulimit -n) for many connections")
-    yield Finding("limits", "ok" if enough else "warning", text)
+def _runs(loaded: Loaded) -> bool:
+    """Whether the server of this configuration runs: it holds its file, or answers."""
+    try:
+        return running_server(loaded.directory / PID_FILE) > 0
+    except RRJobsError:
+        pass
+    if loaded.root.rpc is None:
+        return False
+    try:
+        with RpcClient(loaded.root.rpc.listen, ANSWER_S) as client:
+            return bool(client.json("rpc.Version"))
+    except RRJobsError:
+        return False

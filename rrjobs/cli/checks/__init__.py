@@ -1,0 +1,1 @@
+"""What `rrjobs doctor` looks at, one file per subject."""
