@@ -92,6 +92,8 @@ def _unknown(key: str, model: type[Section] | None) -> str:
     """An unknown key: a misspelt one, or one that belongs a level deeper."""
     if model is None:
         return "unknown key"
+    if key in model.misplaced:
+        return f"does not belong here: {model.misplaced[key]}"
     known = {name: field for _, name, field in keys(model)}
     for name, field in known.items():
         below = section_of(field)

@@ -5,6 +5,8 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, PlainValidator, ValidationInfo, WithJsonSchema, model_validator
 
+from rrjobs.pipeline.policy import DEFAULT_MAX_CRASHES, MAX_RUNS, Policy
+from rrjobs.pipeline.retry_config import DeadLetterConfig, RetryConfig
 from rrjobs.runtime.section import Section, setting
 from rrjobs.runtime.values import Int, Names, SecondsOrDefault, parse_map
 from rrjobs.worker.config import PoolConfig
@@ -26,9 +28,6 @@ class PipelineConfig(Section):
     """One named route of jobs, bound to a driver."""
 
     not_yet: ClassVar[Mapping[str, str]] = {
-        "retry": "a failed job is not retried",
-        "retries": "a failed job is not retried",
-        "max_crashes": "a failed job is not retried",
         "journal": "jobs in memory do not survive the process",
         "reserve": "",
         "max_workers": "",
@@ -36,7 +35,6 @@ class PipelineConfig(Section):
         "concurrency": "",
         "concurrency_key": "",
         "rate": "",
-        "dead_letter": "",
     }
     fallbacks: ClassVar[Mapping[str, str]] = {"priority": "config.priority"}
 
@@ -48,6 +46,19 @@ class PipelineConfig(Section):
         DEFAULT_PRIORITY, "Priority of jobs pushed without one; lower is served earlier. Also taken from `config`."
     )
     pool: str | None = setting(None, "Which of `jobs.pools` serves it.")
+    retry: RetryConfig | None = setting(None, "Running failed jobs again; none without it, but for crashes.")
+    max_crashes: Int = setting(
+        DEFAULT_MAX_CRASHES,
+        "Workers a job may take down, or without `retry` runs that may fail, before it goes to the dead letters.",
+        unit="crashes",
+        ge=1,
+        le=MAX_RUNS,
+    )
+    dead_letter: DeadLetterConfig = setting(DeadLetterConfig, "Keeping what failed for good.")
+
+    def policy(self) -> Policy:
+        """What decides over another run of a job that failed."""
+        return Policy(self.max_crashes, self.retry.value() if self.retry else None)
 
     @model_validator(mode="before")
     @classmethod

@@ -1,10 +1,11 @@
 """The base of every configuration section, a frozen pydantic model.
 
 Attribute names carry units, keys in the file are RoadRunner's: `allocate_timeout_s` is the key `allocate_timeout`.
-What a section knows about keys beyond its fields stands in three tables:
+What a section knows about keys beyond its fields stands in four tables:
 
 - `tolerated`: keys that RoadRunner files have and that do nothing, with the reason; accepted with a warning.
 - `not_yet`: keys of features that do not exist here yet; refused, unless they are empty.
+- `misplaced`: keys that somebody may expect here, with the reason why they cannot be; refused.
 - `fallbacks`: fields that may also be written elsewhere in the section, for the place an effective value came from.
 """
 
@@ -43,6 +44,7 @@ class Section(BaseModel):
 
     tolerated: ClassVar[Mapping[str, str]] = {}
     not_yet: ClassVar[Mapping[str, str]] = {}
+    misplaced: ClassVar[Mapping[str, str]] = {}
     fallbacks: ClassVar[Mapping[str, str]] = {}
 
 

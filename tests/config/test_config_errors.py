@@ -65,6 +65,21 @@ def test_all_errors_of_all_sections_are_told_at_once_in_the_order_of_the_file(re
         ("jobs: {pipelines: {a: memory}}", "jobs.pipelines.a: must be a section"),
         ("jobs: {pipelines: memory}", "jobs.pipelines: must be a map of names, got 'memory'"),
         ("jobs: {pipelines: {a: {driver: amqp}}}", "the driver amqp is not available yet; memory is"),
+        (
+            "jobs: {pipelines: {a: {driver: memory, retry: {max_attempts: 0}}}}",
+            "max_attempts must be 1 to 1000000, got 0",
+        ),
+        (
+            "jobs: {pipelines: {a: {driver: memory, retry: {initial: 2s, max: 1s}}}}",
+            "max (1s) is shorter than initial (2s)",
+        ),
+        ("jobs: {pipelines: {a: {driver: memory, retry: {initial: -1s}}}}", "must not be negative, got '-1s'"),
+        ("jobs: {pipelines: {a: {driver: memory, max_crashes: 0}}}", "a.max_crashes: must be at least 1, got 0"),
+        (
+            "jobs: {pipelines: {a: {driver: memory, dead_letter: {max_bytes: 0}}}}",
+            "max_bytes: must be at least 1, got 0",
+        ),
+        ("http: {address: ':80', retry: {}}", "http.retry: does not belong here: a request is answered once"),
         ("jobs: {pipelines: {a: {driver: redis}}}", "unknown driver 'redis', known here: memory"),
         ("jobs: {pipelines: {a: {driver: memory, config: {prefetsh: 1}}}}", "did you mean `prefetch`?"),
         ("jobs: {pipelines: {a: {driver: memory, config: 3}}}", "a.config: must be a section"),
@@ -157,7 +172,6 @@ def test_another_version_is_read_with_a_warning(read):
         "http: {address: ':80', http2: {h2c: true}}",
         "http: {address: ':80', pool: {dynamic_allocator: {max_workers: 5}}}",
         "jobs: {pipelines: {a: {driver: memory, config: {journal: {path: x}}}}}",
-        "jobs: {pipelines: {a: {driver: memory, retry: {max_attempts: 3}}}}",
         "logs: {line_ending: x}",
     ],
 )

@@ -93,6 +93,11 @@ class HttpConfig(Section):
         "static": "serve files from a proxy",
         "cache": "cache in a proxy",
     }
+    misplaced: ClassVar[Mapping[str, str]] = {
+        "retry": "a request is answered once, and its client decides over another; pipelines have a retry policy",
+        "max_crashes": "a request is never run again; pipelines count crashes",
+        "dead_letter": "a request that fails is answered; pipelines keep dead letters",
+    }
 
     address: Annotated[str, AfterValidator(checked_address)] = setting(
         "",
