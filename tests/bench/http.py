@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench import contenders, settings
+from tests.bench import contenders, quiet, settings
 from tests.bench.contenders import Server
 from tests.bench.cpu import Cpu, used
 from tests.bench.report import Goal, heading, ratio_row
@@ -46,9 +46,9 @@ def measure(folder: Path) -> None:
 
 def _contenders(worker: str, folder: Path) -> Iterator[tuple[str, AbstractContextManager[Server]]]:
     yield OURS, contenders.rrjobs_http(worker, "1", folder)
-    yield AUTO, contenders.rrjobs_http(worker, "auto", folder)
     if settings.PROTOTYPES:
         yield "prototype", contenders.prototype_http(worker)
+    yield AUTO, contenders.rrjobs_http(worker, "auto", folder)
     if settings.ROADRUNNER:
         yield "RoadRunner", contenders.roadrunner_http(worker, folder)
     if contenders.fpm_binary():
@@ -67,6 +67,7 @@ def _rounds(servers: dict[str, Server], connections: int) -> dict[str, list[Load
 
 def _load(server: Server, connections: int, seconds: float) -> Load:
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", f"http://127.0.0.1:{server.port}/"]
+    quiet.wait()
     before = used(server.roots)
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     after = used(server.roots)

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-from tests.bench import settings
+from tests.bench import quiet, settings
 from tests.bench.cpu import Cpu, used
 from tests.bench.pushing import BATCH, JobsServer, batch_of, jobs_server
 from tests.bench.report import Goal, heading, plain_row, ratio_row
@@ -59,6 +59,7 @@ def _cpu_rows(ours: list[Run], bare: list[Run]) -> None:
 
 def _push_all(server: JobsServer) -> Run:
     batches = [batch_of(BATCH) for _ in range(JOBS // BATCH)]
+    quiet.wait()
     before = used((server.pid,))
     began = time.perf_counter()
     for batch in batches:
@@ -70,6 +71,7 @@ def _push_all(server: JobsServer) -> Run:
 
 def _prototype() -> Run:
     command = [sys.executable, f"{settings.PROTOTYPES}/dispatch_batched.py", "1", str(JOBS), "2", "uv"]
+    quiet.wait()
     env = {**os.environ, "WORKER": settings.jobs_worker()}
     printed = subprocess.run(command, capture_output=True, text=True, check=True, env=env).stdout
     found = re.search(r": (\d+) jobs/s .* cpu/job ([\d.]+)us", printed)

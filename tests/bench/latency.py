@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rrjobs.protocol.frame import Frame
-from tests.bench import settings
+from tests.bench import quiet, settings
 from tests.bench.pacing import STAMP_BYTES, push_steadily
 from tests.bench.pushing import JobsServer, jobs_server
 from tests.bench.report import Goal, heading, plain_row, ratio_row
@@ -66,6 +66,7 @@ def _all_rates(seen: dict[int, list[Latency]], folder: Path, *, roadrunner: bool
 
 
 def _pushed(server: JobsServer, stamps: Path, rate: float, seconds: float) -> Latency:
+    quiet.wait()
     push_steadily(server.port, rate, seconds, lambda frame: None)
     wait_until(lambda: server.waiting() == 0, "the jobs were not consumed")
     return _percentiles(_collected(stamps))
@@ -90,6 +91,7 @@ def _all_echoed(seen: dict[int, list[Latency]]) -> None:
 
 def _echoed(port: int, rate: float) -> list[int]:
     spans: list[int] = []
+    quiet.wait()
     push_steadily(port, rate, settings.SECONDS, lambda frame: spans.append(_since(frame)))
     return spans
 

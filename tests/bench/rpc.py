@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.bench import settings
+from tests.bench import quiet, settings
 from tests.bench.contenders import Section, rrjobs_run
 from tests.bench.report import Goal, heading, plain_row, ratio_row
 from tests.bench.servers import free_port, running
@@ -48,6 +48,7 @@ def measure(folder: Path) -> None:
 def _together(client: Sequence[str], count: int, port: int) -> float:
     """Calls per second of all of them."""
     command = [*client, f"tcp://127.0.0.1:{port}", str(settings.SECONDS)]
+    quiet.wait()
     started = [
         subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=settings.REPOSITORY) for _ in range(count)
     ]

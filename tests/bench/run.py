@@ -1,15 +1,16 @@
 """`make bench`: every figure of docs/benchmarks.md, each beside its peer in the same run, taken in turn.
 
-Environment: BENCH_ONLY (families, separated by commas), BENCH_ROUNDS, BENCH_SECONDS (of one load), BENCH_PROTOTYPES
-(folder of http_ingress.py and dispatch_batched.py), RR_BIN (RoadRunner's binary), PHP_AUTOLOAD (autoloader of the
-published PHP packages). A peer that is not there has no rows. HTTP needs wrk.
+Environment: BENCH_ONLY (families, separated by commas), BENCH_ROUNDS, BENCH_SECONDS (of one load), BENCH_PATIENCE
+(seconds to wait in all for a quieter machine), BENCH_PROTOTYPES (folder of http_ingress.py and dispatch_batched.py),
+RR_BIN (RoadRunner's binary), PHP_AUTOLOAD (autoloader of the published PHP packages). A peer that is not there has no
+rows. HTTP needs wrk.
 """
 
 import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import backlog, footprint, http, jobs, latency, rpc
+from tests.bench import backlog, footprint, http, jobs, latency, quiet, rpc
 from tests.bench.report import machine
 from tests.bench.settings import AUTOLOAD, ONLY, ROUNDS, SECONDS
 
@@ -33,6 +34,7 @@ def main() -> None:
         if not ONLY or name in ONLY:
             with tempfile.TemporaryDirectory() as folder:
                 measure(Path(folder))
+    print(f"\n{quiet.told()}")
 
 
 if __name__ == "__main__":

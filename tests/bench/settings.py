@@ -12,6 +12,8 @@ ONLY = tuple(filter(None, os.environ.get("BENCH_ONLY", "").split(",")))
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
 SECONDS = int(os.environ.get("BENCH_SECONDS", "2"))
 """How long one load lasts."""
+PATIENCE_S = float(os.environ.get("BENCH_PATIENCE", "300"))
+"""How long one run may wait in all for a quieter machine."""
 PROTOTYPES = os.environ.get("BENCH_PROTOTYPES", "")
 """Folder of http_ingress.py and dispatch_batched.py; empty: without that peer."""
 ROADRUNNER = os.environ.get("RR_BIN", "")
