@@ -1,5 +1,6 @@
 """Where events become lines: which channel goes where, from which level on, and how it reads."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -10,7 +11,7 @@ from typing import Any
 
 from rrjobs.errors import RRJobsError
 from rrjobs.runtime.log_config import ChannelConfig, FileLogConfig, LogConfig
-from rrjobs.runtime.log_file import File
+from rrjobs.runtime.log_file import File, Rotation
 from rrjobs.runtime.log_lines import Console, Line, Style, as_json, as_raw, wants_colour
 from rrjobs.runtime.log_outlet import Outlet, Stream
 
@@ -47,6 +48,7 @@ class Logs:
     def __init__(self, config: LogConfig, channels: Iterable[str]) -> None:
         """Raises RRJobsError when a file cannot be opened."""
         self._outlets: dict[str, Outlet] = {}
+        self._complaints: dict[str, set[str]] = {}
         known = logging.Logger.manager.loggerDict
         self._before = {name: known.get(name) for name in (f"{ROOT}.{channel}" for channel in channels)}
         for name in self._before:
@@ -81,19 +83,35 @@ class Logs:
         outputs = (own and own.output) or config.output
         names = [rotated.log_output] if rotated else list(dict.fromkeys(outputs))
         logger.outlets = tuple((_style(mode, encoding, name), self._outlet(name, rotated)) for name in names)
+        for name in names:
+            self._complaints.setdefault(name, set()).update((own and own.err_output) or config.err_output)
 
     def _outlet(self, name: str, rotated: FileLogConfig | None) -> Outlet:
         """One for each output: channels that share it keep their order."""
         if name not in self._outlets:
-            self._outlets[name] = Outlet(Stream(_STREAMS[name]) if name in _STREAMS else _file(name, rotated))
+            target = Stream(_STREAMS[name]) if name in _STREAMS else _file(name, rotated)
+            self._outlets[name] = Outlet(target, lambda err: self._failed(name, err))
         return self._outlets[name]
+
+    def _failed(self, name: str, err: OSError) -> None:
+        """Told where `err_output` says, as well as that can be done."""
+        reason = os.strerror(err.errno or 0)
+        text = (
+            f"{time.strftime('%H:%M:%S')} logs: cannot write to {name}: {reason}; lines are lost until it works again\n"
+        )
+        for where in sorted(self._complaints.get(name, set()) - {name}):
+            with contextlib.suppress(OSError):
+                target = Stream(_STREAMS[where]) if where in _STREAMS else File(Path(where))
+                target.write(text.encode())
+                target.close()
 
 
 def _file(name: str, rotated: FileLogConfig | None) -> File:
     try:
         if rotated is None:
             return File(Path(name))
-        return File(Path(name), rotated.max_size_mib * 1024 * 1024, rotated.max_backups)
+        max_bytes, age_s = rotated.max_size_mib * 1024 * 1024, rotated.max_age * 86400.0
+        return File(Path(name), Rotation(max_bytes, rotated.max_backups, age_s, rotated.compress))
     except OSError as err:
         raise RRJobsError(f"logs: cannot write to {name}: {os.strerror(err.errno or 0)}") from err
 

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import BeforeValidator
 
 from rrjobs.runtime.section import Section, setting
-from rrjobs.runtime.values import Int, Names, parse_map
+from rrjobs.runtime.values import Flag, Int, Names, parse_map
 
 _SYNONYMS = {"off": "none", "false": "none", "warning": "warn", "dpanic": "panic", "fatal": "panic"}
 """RoadRunner's other words."""
@@ -33,26 +33,24 @@ _NOT_YET = {
 class FileLogConfig(Section):
     """A log file that is rotated by size."""
 
-    tolerated: ClassVar[Mapping[str, str]] = {
-        "max_age": "rotated files are removed by their number",
-        "compress": "rotated files are not compressed",
-    }
-
     log_output: str = setting(..., "Path of the file.", min_length=1)
     max_size_mib: Int = setting(100, "Size at which it is rotated.", unit="MiB", ge=0)
     max_backups: Int = setting(10, "Rotated files that are kept.", unit="files", ge=0)
+    max_age: Int = setting(
+        24, "Age at which rotated files are removed.", unit="days", ge=0, differs="0 is no limit; there it is 24"
+    )
+    compress: Flag = setting(False, "Whether rotated files are compressed with gzip.")
 
 
 class ChannelConfig(Section):
     """The log of one room (http, jobs, server, rpc, app, ...); what is not set is as in `logs`."""
 
     not_yet: ClassVar[Mapping[str, str]] = _NOT_YET
-    tolerated: ClassVar[Mapping[str, str]] = {"err_output": "failures of logging itself go to stderr"}
-
     mode: Mode | None = setting(None, "As `logs.mode`.")
     level: Level | None = setting(None, "As `logs.level`.")
     encoding: Encoding | None = setting(None, "As `logs.encoding`.")
     output: Names | None = setting(None, "As `logs.output`.")
+    err_output: Names | None = setting(None, "As `logs.err_output`.")
     file_logger_options: FileLogConfig | None = setting(None, "As `logs.file_logger_options`.")
 
 
@@ -60,8 +58,6 @@ class LogConfig(Section):
     """What is logged, how, and where to."""
 
     not_yet: ClassVar[Mapping[str, str]] = _NOT_YET
-    tolerated: ClassVar[Mapping[str, str]] = {"err_output": "failures of logging itself go to stderr"}
-
     mode: Mode = setting("development", "development (coloured text), production (JSON), raw (messages alone) or none.")
     level: Level = setting(
         "info",
@@ -70,6 +66,7 @@ class LogConfig(Section):
     )
     encoding: Encoding | None = setting(None, "console or json; by default json in production, else console.")
     output: Names = setting(("stderr",), "stderr, stdout or paths of files.")
+    err_output: Names = setting(("stderr",), "Where it is told that an output cannot be written to: as `output`.")
     file_logger_options: FileLogConfig | None = setting(None, "A rotated file in place of `output`.")
     channels: Annotated[Mapping[str, ChannelConfig], BeforeValidator(parse_map)] = setting(
         dict, "Logs of single rooms by name.", differs="a channel takes what it does not set from `logs`"

@@ -10,6 +10,7 @@ import os
 import select
 import stat
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 from rrjobs.runtime.log_lines import Line, Style
@@ -42,8 +43,11 @@ class Target(Protocol):
 class Outlet:
     """Lines go in by `take`, from the thread of the loop; they come out in order."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, on_error: Callable[[OSError], None] = lambda err: None) -> None:
+        """`on_error` is called when the target fails, and again only after it has worked in between."""
         self._target = target
+        self._on_error = on_error
+        self._failing = False
         self._lines: list[tuple[Style, Line]] = []
         self._text = bytearray()
         self._dropped = 0
@@ -106,9 +110,13 @@ class Outlet:
                     self._watch()
                     return
                 del self._text[:taken]
-        except OSError:  # a closed pipe, a full disk: a server does not stop for its log
+                self._failing = False
+        except OSError as err:  # a closed pipe, a full disk: a server does not stop for its log
             self._text.clear()
             self._dropped += 1
+            if not self._failing:
+                self._failing = True
+                self._on_error(err)
         self._unwatch()
 
     def _watch(self) -> None:

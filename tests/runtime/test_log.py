@@ -1,9 +1,12 @@
 """Events become lines: whole for programs, sentences for people, and never at the price of the loop or of memory."""
 
 import asyncio
+import gzip
 import json
 import logging
 import os
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,7 +19,7 @@ from rrjobs.runtime import log_outlet
 from rrjobs.runtime.events import EVENTS, Events
 from rrjobs.runtime.log import Logs
 from rrjobs.runtime.log_config import LogConfig
-from rrjobs.runtime.log_file import File
+from rrjobs.runtime.log_file import File, Rotation
 from rrjobs.runtime.log_lines import SENTENCES, Console, Line, as_json, as_raw, sentence
 from rrjobs.runtime.log_outlet import MAX_WAITING_BYTES, Outlet, Stream
 
@@ -252,7 +255,7 @@ def test_a_stream_stays_a_waiting_one_for_those_who_share_it():
 
 
 def test_a_full_file_is_rotated_and_the_oldest_goes(tmp_path: Path):
-    file = File(tmp_path / "log", max_bytes=10, backups=2)
+    file = File(tmp_path / "log", Rotation(max_bytes=10, backups=2))
     for number in range(5):
         file.write(f"{number}{number}{number}{number}{number}{number}\n".encode())
     file.close()
@@ -266,3 +269,59 @@ def test_a_file_is_continued_after_a_restart(tmp_path: Path):
         file.write(text)
         file.close()
     assert (tmp_path / "log").read_text() == "one\ntwo\n"
+
+
+def test_full_files_are_compressed_one_by_one_and_keep_their_order(tmp_path: Path):
+    written = [f"{number}".encode() * 9 + b"\n" for number in range(6)]
+    for text in written:  # opened anew for each: closing waits until the compression is done
+        file = File(tmp_path / "log", Rotation(max_bytes=10, backups=3, compress=True))
+        file.write(text)
+        file.close()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["log", "log.1.gz", "log.2.gz", "log.3.gz"]
+    assert [gzip.decompress((tmp_path / f"log.{number}.gz").read_bytes()) for number in (3, 2, 1)] == written[2:5]
+    assert (tmp_path / "log").read_bytes() == written[5]
+
+
+def test_a_file_is_not_rotated_while_the_last_one_is_being_compressed(tmp_path: Path, monkeypatch):
+    go_on = threading.Event()
+    monkeypatch.setattr("rrjobs.runtime.log_file.compress", lambda path: go_on.wait(20))
+    file = File(tmp_path / "log", Rotation(max_bytes=10, backups=3, compress=True))
+    for number in range(4):
+        file.write(f"{number}".encode() * 9 + b"\n")
+    go_on.set()
+    file.close()
+    assert (tmp_path / "log.1").read_text() == "000000000\n"
+    assert (tmp_path / "log").read_text() == "111111111\n222222222\n333333333\n"
+
+
+def test_what_is_too_old_or_too_much_or_half_compressed_goes_and_strangers_stay(tmp_path: Path):
+    for name in ("log.1", "log.2.gz", "log.4", "log.1.gz.part", "log.old", "catalog.1", "log.1.txt"):
+        (tmp_path / name).write_text("x")
+    day_s = 86400.0
+    os.utime(tmp_path / "log.2.gz", (time.time() - 3 * day_s,) * 2)
+    File(tmp_path / "log", Rotation(max_bytes=10, backups=3, max_age_s=2 * day_s)).close()
+    assert {path.name for path in tmp_path.iterdir()} == {"log", "log.1", "log.old", "catalog.1", "log.1.txt"}
+
+
+def test_a_rotated_log_is_configured_as_in_roadrunner(tmp_path: Path):
+    path = tmp_path / "log"
+    options = {"log_output": str(path), "max_size": 1, "max_backups": 2, "max_age": 1, "compress": True}
+    old = tmp_path / "log.1"
+    old.write_text("x")
+    os.utime(old, (time.time() - 2 * 86400,) * 2)
+    with logs(mode="production", file_logger_options=options) as events:
+        assert not old.exists()
+        for number in range(2):
+            events.emit("app.message", message=f"{number}" * 700_000)
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["log", "log.1.gz"]
+    assert b"0" * 700_000 in gzip.decompress((tmp_path / "log.1.gz").read_bytes())
+
+
+@pytest.mark.parametrize("where", ["stderr", "file"])
+def test_an_output_that_fails_is_told_once_where_err_output_says(tmp_path: Path, capfd, where: str):
+    told = tmp_path / "failures"
+    with logs(output=["/dev/full"], err_output=[str(told) if where == "file" else "stderr"]) as events:
+        for _ in range(3):
+            events.emit("app.message", message="lost")
+    text = told.read_text() if where == "file" else capfd.readouterr().err
+    assert text.count("logs: cannot write to /dev/full: No space left on device") == 1
