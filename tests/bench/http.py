@@ -20,8 +20,16 @@ OURS = "prefetch 1"
 AUTO = "prefetch auto"
 
 
+class Seen(NamedTuple):
+    """What the load generator says."""
+
+    rate: float
+    p99_ms: float
+    requests: int
+
+
 class Load(NamedTuple):
-    """What one run of the load generator saw."""
+    """What one load showed."""
 
     rate: float
     p99_ms: float
@@ -71,13 +79,19 @@ def _load(server: Server, connections: int, seconds: float) -> Load:
     before = used(server.roots)
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     after = used(server.roots)
+    seen = parse(printed)
+    return Load(seen.rate, seen.p99_ms, after.per(before, seen.requests / 1000))
+
+
+def parse(printed: str) -> Seen:
+    """Raises RuntimeError with all that wrk said when not every request was answered well."""
     rate = re.search(r"Requests/sec:\s+([\d.]+)", printed)
     p99 = re.search(r"99%\s+([\d.]+)(us|ms|s)", printed)
     count = re.search(r"(\d+) requests in", printed)
     if rate is None or p99 is None or count is None or "Non-2xx" in printed or "Socket errors" in printed:
         raise RuntimeError(printed)
     p99_ms = float(p99.group(1)) * MILLISECONDS[p99.group(2)]
-    return Load(float(rate.group(1)), p99_ms, after.per(before, int(count.group(1)) / 1000))
+    return Seen(float(rate.group(1)), p99_ms, int(count.group(1)))
 
 
 def _compare(connections: int, seen: dict[str, list[Load]]) -> None:
