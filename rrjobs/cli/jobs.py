@@ -10,7 +10,24 @@ from typing import Any
 import click
 
 from rrjobs.cli.options import options_of
+from rrjobs.cli.refusal import plain
+from rrjobs.errors import RpcError, ServerUnreachable
 from rrjobs.rpc.client import RpcClient
+from rrjobs.runtime.values import MAX_INTEGER
+
+_NOTHING = {
+    "pipeline": "",
+    "driver": "",
+    "queue": "",
+    "active": 0,
+    "delayed": 0,
+    "reserved": 0,
+    "ready": False,
+    "priority": 0,
+}
+"""What a reply leaves out is zero: programs that read ours need not know that."""
+
+_NUMBER = click.IntRange(-MAX_INTEGER, MAX_INTEGER)
 
 
 @click.group("jobs", invoke_without_command=True, help="List, pause, resume, push to and destroy pipelines.")
@@ -29,7 +46,7 @@ def jobs(context: click.Context, list_: bool, pause_: str | None, resume_: str |
     with _client(context) as client:
         for method, names in asked.items():
             if names:
-                _each(client, method, names.split(","))
+                _each(context, client, method, names.split(","))
         if list_:
             _tell_names(client, as_json=False)
 
@@ -50,14 +67,14 @@ def stat(context: click.Context, as_json: bool) -> None:
     """One pipeline by line."""
     with _client(context) as client:
         reply: Any = client.json("jobs.Stat", {})
-    rows = reply.get("stats", [])
+    rows = [_NOTHING | row for row in reply.get("stats", [])]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        state = "ready" if row.get("ready") else "paused"
-        counts = " ".join(f"{key}={row.get(key, 0)}" for key in ("active", "delayed", "reserved"))
-        click.echo(f"{row['pipeline']}: {row['driver']} {state} priority={row.get('priority', 0)} {counts}")
+        state = "ready" if row["ready"] else "paused"
+        counts = " ".join(f"{key}={row[key]}" for key in ("active", "delayed", "reserved"))
+        click.echo(f"{row['pipeline']}: {row['driver']} {state} priority={row['priority']} {counts}")
 
 
 @jobs.command("push", help="Push one job; its payload is an argument, or - for standard input.")
@@ -65,8 +82,8 @@ def stat(context: click.Context, as_json: bool) -> None:
 @click.argument("name")
 @click.argument("payload", default="")
 @click.option("--id", "ident", default="", help="The job's id; a new one without it.")
-@click.option("--priority", type=int, default=0, help="Lower is earlier; 0 is the pipeline's.")
-@click.option("--delay", type=click.IntRange(0), default=0, help="Seconds.")
+@click.option("--priority", type=_NUMBER, default=0, help="Lower is earlier; 0 is the pipeline's.")
+@click.option("--delay", type=click.IntRange(0, MAX_INTEGER), default=0, help="Seconds.")
 @click.option("--header", "headers", multiple=True, metavar="NAME:VALUE", help="A header; repeatable.")
 @click.pass_context
 def push(
@@ -99,7 +116,7 @@ def _named(method: str, text: str) -> click.Command:
     @click.pass_context
     def command(context: click.Context, names: tuple[str, ...]) -> None:
         with _client(context) as client:
-            _each(client, method, names)
+            _each(context, client, method, names)
 
     return command
 
@@ -116,16 +133,30 @@ def _client(context: click.Context) -> RpcClient:
     return options_of(context).client()
 
 
-def _each(client: RpcClient, method: str, names: Sequence[str]) -> None:
+def _each(context: click.Context, client: RpcClient, method: str, names: Sequence[str]) -> None:
+    """Every name, also after one that was refused; then the exit code is 1."""
+    refused = False
     for name in names:
-        client.json(f"jobs.{method}", {"pipelines": [name.strip()]})
-        click.echo(f"{name.strip()}: {method.lower()}")
+        try:
+            client.json(f"jobs.{method}", {"pipelines": [name.strip()]})
+            click.echo(f"{name.strip()}: {method.lower()}")
+        except ServerUnreachable:
+            raise
+        except RpcError as err:
+            refused = True
+            click.echo(f"{name.strip()}: {plain(err)}", err=True)
+    if refused:
+        context.exit(1)
 
 
 def _tell_names(client: RpcClient, as_json: bool) -> None:
     reply: Any = client.json("jobs.List", {})
     names = sorted(reply.get("pipelines", []))
-    click.echo(json.dumps(names) if as_json else "\n".join(names))
+    if as_json:
+        click.echo(json.dumps(names))
+    else:
+        for name in names:
+            click.echo(name)
 
 
 def _headers(given: Sequence[str]) -> dict[str, dict[str, list[str]]]:

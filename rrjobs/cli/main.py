@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 
 from rrjobs import __version__
-from rrjobs.errors import RRJobsError
+from rrjobs.errors import RpcError, RRJobsError
 
 COMMANDS = {
     "run": ("rrjobs.cli.run", "run", "Start the server."),
@@ -108,6 +108,11 @@ def main() -> None:
     arguments = persistent_first(sys.argv[1:])
     try:
         cli.main(arguments, prog_name="rrjobs", standalone_mode=True)
+    except RpcError as err:
+        from rrjobs.cli.refusal import plain
+
+        click.echo(plain(err), err=True)
+        sys.exit(1)
     except RRJobsError as err:
         click.echo(str(err), err=True)
         sys.exit(1)

@@ -3,14 +3,16 @@
 import click
 
 from rrjobs.cli.options import options_of
-from rrjobs.errors import RpcError
+from rrjobs.cli.refusal import plain
+from rrjobs.errors import RpcError, ServerUnreachable
 
 
 @click.command(help="Replace the workers of the named pools, or of all; no delivery fails.")
 @click.argument("pools", nargs=-1)
 @click.pass_context
 def reset(context: click.Context, pools: tuple[str, ...]) -> None:
-    """As RoadRunner: a pool that cannot be reset is told, the exit code stays 0."""
+    """All are tried; exit code 1 when one could not be reset."""
+    refused = False
     with options_of(context).client() as client:
         names = pools
         if not names:
@@ -20,5 +22,10 @@ def reset(context: click.Context, pools: tuple[str, ...]) -> None:
             try:
                 client.json("resetter.Reset", name)
                 click.echo(f"{name}: reset")
+            except ServerUnreachable:
+                raise
             except RpcError as err:
-                click.echo(f"{name}: {err}", err=True)
+                refused = True
+                click.echo(f"{name}: {plain(err)}", err=True)
+    if refused:
+        context.exit(1)

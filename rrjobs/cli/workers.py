@@ -1,6 +1,7 @@
 """`rrjobs workers`: the workers and pipelines of a running server, once or live."""
 
 import json
+import signal
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -22,7 +23,9 @@ REFRESH_S = 1.0
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def workers(context: click.Context, pools: tuple[str, ...], interactive: bool, as_json: bool) -> None:
-    """Of the named pools, or of all."""
+    """Of the named pools, or of all. The live view ends with Ctrl-C or SIGTERM, exit code 0."""
+    if interactive and not as_json and not Console().is_terminal:
+        raise click.UsageError("-i needs a terminal; without one use --json")
     with options_of(context).client() as client:
         if as_json:
             click.echo(json.dumps(snapshot(client, pools), indent=2))
@@ -34,20 +37,25 @@ def workers(context: click.Context, pools: tuple[str, ...], interactive: bool, a
 
 def snapshot(client: RpcClient, pools: tuple[str, ...]) -> dict[str, Any]:
     """`{"workers": {pool: [...]}, "pipelines": [...]}` as the server tells it."""
-    names: Any = pools or client.json("informer.List")
+    listed: Any = client.json("informer.List")
     found: dict[str, Any] = {}
-    for name in names:
+    for name in pools or listed:
+        if name not in listed:  # unknown, which is an error, or another name of a pool that serves several kinds
+            client.json("status.Status", {"plugin": name})
         reply: Any = client.json("informer.Workers", name)
         found[name] = reply["workers"]
     return {"workers": found, "pipelines": client.json("informer.Jobs", "jobs") or []}
 
 
 def _live(client: RpcClient, pools: tuple[str, ...]) -> None:
+    """On the terminal's other screen, which gives its contents back at any end."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    drawn = _drawn(snapshot(client, pools))
     try:
-        with Live(_drawn(snapshot(client, pools)), auto_refresh=False) as live:
+        with Live(drawn, auto_refresh=False, screen=True) as live:
             while True:
-                time.sleep(REFRESH_S)
                 live.update(_drawn(snapshot(client, pools)), refresh=True)
+                time.sleep(REFRESH_S)
     except KeyboardInterrupt:
         return
 

@@ -34,6 +34,10 @@ class Findings:
         """Note a warning once."""
         _add(self.warnings, Problem(origin, dotted(path), text))
 
+    def about(self, key: str) -> bool:
+        """Whether there is an error about a key."""
+        return any(one.key == key for one in self.errors)
+
     def misspelt(self, path: Path) -> None:
         """This key is not written, but one that is not known was meant for it: that it lacks is no error of its own."""
         self._misspelt.add(dotted(path))

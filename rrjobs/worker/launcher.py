@@ -124,9 +124,10 @@ class Launcher:
                 extra_groups=() if owner else None,
             )
         except (OSError, ValueError) as err:
-            raise SpawnError(
-                f"cannot execute the worker command {' '.join(self.command)!r}: {err}", command=self.command, fatal=True
-            ) from err
+            missing = f"there is no program {self.command[0]!r} here: install it, or correct server.command"
+            reason = missing if isinstance(err, FileNotFoundError) else getattr(err, "strerror", None) or str(err)
+            text = f"cannot execute the worker command {' '.join(self.command)!r}: {reason}"
+            raise SpawnError(text, command=self.command, fatal=True) from err
 
     def _environment(self, relay: str) -> dict[str, str]:
         env = dict(os.environ)
