@@ -5,12 +5,15 @@ import os
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import IO
 
 from tests.bench.settings import REPOSITORY
 
 START_S = 30.0
+END_S = 30.0
 Program = subprocess.Popen[bytes]
 
 
@@ -39,22 +42,28 @@ def accepts(port: int) -> bool:
 @contextlib.contextmanager
 def running(command: Sequence[str], port: int, env: Mapping[str, str] = os.environ) -> Iterator[Program]:
     """The command, from the moment its port accepts; ended by SIGTERM."""
-    process = subprocess.Popen(
-        command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=REPOSITORY
-    )
-
-    def up() -> bool:
-        if process.poll() is not None:
-            raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
-        return accepts(port)
-
-    try:
-        wait_until(up, f"nothing listens on port {port}")
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
+    with tempfile.TemporaryFile("w+") as printed:  # a pipe that nobody reads would fill
+        process = subprocess.Popen(
+            command, env={**os.environ, **env}, stdout=subprocess.DEVNULL, stderr=printed, cwd=REPOSITORY
+        )
         try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            wait_until(lambda: _up(process, port, printed), f"nothing listens on port {port}")
+            yield process
+        finally:
+            _end(process)
+
+
+def _up(process: Program, port: int, printed: IO[str]) -> bool:
+    if process.poll() is not None:
+        printed.seek(0)
+        raise RuntimeError(f"{process.args!r} ended with {process.returncode}: {printed.read()}")
+    return accepts(port)
+
+
+def _end(process: Program) -> None:
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
