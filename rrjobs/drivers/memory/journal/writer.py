@@ -83,7 +83,17 @@ class Writer:
             raise
 
     def commit(self, order: Order) -> Written | Failed:
-        """Write the batch, beginning its segment if it is another one, and sync where the order says so."""
+        """Write the batch, beginning its segment if it is another one, and sync where the order says so.
+
+        Never raises: whoever waits would wait for ever. What is no error of the disk is told as one.
+        """
+        try:
+            return self._commit(order)
+        except Exception as err:
+            self._abandon()
+            return Failed(OSError(errno.EIO, f"unexpected {err!r}"), self._segment, self._end, abandoned=True)
+
+    def _commit(self, order: Order) -> Written | Failed:
         try:
             roomy = self._look_for_room(order)
             self._change_to(order)
