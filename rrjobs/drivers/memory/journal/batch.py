@@ -43,6 +43,9 @@ class Group:
 
     def add_all(self, kind: int, payloads: Sequence[bytes]) -> range:
         """Several, numbered in their order."""
+        if len(payloads) == 1:
+            first = self.add(kind, payloads[0])
+            return range(first, first + 1)
         first = self._source.take(len(payloads))
         numbers = range(first, first + len(payloads))
         self.numbers += numbers

@@ -143,7 +143,6 @@ class Committer:
 
     def _await(self, group: Group, sync: bool) -> asyncio.Future[None]:
         group.waiter = waiter = self._loop.create_future()
-        waiter.add_done_callback(_looked_at)
         self._open.urgent = True
         self._open.sync |= sync
         self._append(group)
@@ -158,7 +157,7 @@ class Committer:
 
     def _append(self, group: Group) -> None:
         self._open.append(group)
-        if not self._busy:
+        if not self._busy and not self._soon:
             self._wake()
 
     def _wake(self) -> None:
@@ -280,6 +279,7 @@ class Committer:
         for waiter in reversed(waiters):
             if waiter is not None and not waiter.done():
                 waiter.set_exception(error_of(self._path, failure.error))
+                waiter.exception()  # a pusher that was cancelled does not come back for it: no reason to complain
         self._try_again(bool(waiters))
         reason = str(error_of(self._path, failure.error))
         if reason != self.reason:
@@ -316,9 +316,3 @@ class Committer:
             if batch.segment == id:
                 batch.segment = new.id
                 self._live.move(batch.numbers(), old, new)
-
-
-def _looked_at(waiter: asyncio.Future[None]) -> None:
-    """A pusher that was cancelled does not come back for its error: asyncio need not complain of that."""
-    if not waiter.cancelled():
-        waiter.exception()

@@ -58,7 +58,8 @@ def check_folder(folder: Path, missing_is_fine: bool, owner_matters: bool = True
         raise JournalError(f"{path}: not a folder; a journal is a folder of segment files", path=path) from err
     except OSError as err:
         raise JournalError(f"{path}: cannot be read: {err.strerror}", path=path) from err
-    if names and LOCK_NAME not in names and not any(segment_id(name) is not None for name in names):
+    foreign = set(names) - {"lost+found"}  # which a file system of its own begins with
+    if foreign and LOCK_NAME not in names and not any(segment_id(name) is not None for name in names):
         raise JournalError(f"{path}: the folder holds other files and no journal; name an empty or new one", path=path)
     if owner_matters and owner != os.geteuid():
         text = f"{path}: belongs to {_user(owner)}, and this process runs as {_user(os.geteuid())}"
