@@ -45,10 +45,11 @@ def reasons(answer) -> dict[str, str]:
     return {row["plugin_name"]: row["error_message"] for row in json.loads(answer[1])}
 
 
-def test_readiness_is_red_with_the_reason_while_what_waits_does_not_move(start_server, settings):
+@pytest.mark.parametrize("prefetch", [1, 4], ids=["in the queue", "written to the stuck worker"])
+def test_readiness_is_red_with_the_reason_while_what_waits_does_not_move(start_server, settings, prefetch):
     port = status_port(settings)
     settings["status"]["liveness_s"] = 1
-    rude = {"server": {"command": ["php", str(RUDE)]}, "any": {"pool": {"num_workers": 1}}}
+    rude = {"server": {"command": ["php", str(RUDE)]}, "any": {"pool": {"num_workers": 1, "prefetch": prefetch}}}
     server = start_server({**settings, **rude})
     for _ in range(2):
         assert server.cli("jobs", "push", "mail", "job", '{"do":"hang"}').returncode == 0
