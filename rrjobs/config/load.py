@@ -14,6 +14,7 @@ from rrjobs.config.nodes import Node, Origin, Source, plain
 from rrjobs.config.overrides import apply_overrides
 from rrjobs.config.problems import Findings, Problem, in_order
 from rrjobs.config.root import VERSION, Root
+from rrjobs.config.rr_variables import warn_of_overrides
 from rrjobs.config.rules import check_rules, check_version
 from rrjobs.config.shape import DRIVERS
 from rrjobs.config.sift import sift
@@ -139,6 +140,7 @@ def _merged(
         environment |= read_dotenv(path, envfile.origin, ("envfile",), known, findings)
     variables = {**environment, **environ}
     expand_tree(tree, variables, findings)
+    warn_of_overrides(tree, variables, findings)
     apply_overrides(tree, request.overrides, variables, findings)
     check_version(tree, findings)
     apply_includes(tree, reading.directory, variables, findings)

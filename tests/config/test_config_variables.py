@@ -89,3 +89,13 @@ def test_no_text_breaks_the_expansion_and_no_reference_to_a_set_name_survives(te
 @given(st.text().filter(lambda text: "$" not in text))
 def test_a_text_without_dollar_stays_as_it_is(text):
     assert expand(text, ENVIRON).text == text
+
+
+def test_a_variable_that_overrides_a_key_in_roadrunner_is_told_and_changes_nothing(read):
+    text = "http: {address: ':80', pool: {num_workers: 2}}\nrpc: {}\n"
+    environ = {"RR_HTTP_POOL_NUM_WORKERS": "7", "RR_HTTP_ADDRESS": ":80", "RR_MODE": "jobs", "RR_RPC": "tcp://a:1"}
+    found = read(text, environ=environ)
+    (warning,) = found.warnings
+    assert "http.pool.num_workers: the variable RR_HTTP_POOL_NUM_WORKERS overrides this key in RoadRunner" in warning
+    assert found.loaded.root.http.pool.num_workers == 2
+    assert read(text.replace("2}", "'${RR_HTTP_POOL_NUM_WORKERS}'}"), environ=environ).warnings == []
