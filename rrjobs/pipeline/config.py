@@ -6,7 +6,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, PlainValidator, ValidationInfo, WithJsonSchema, model_validator
 
 from rrjobs.pipeline.policy import DEFAULT_MAX_CRASHES, MAX_RUNS, Policy
-from rrjobs.pipeline.retry_config import DeadLetterConfig, RetryConfig
+from rrjobs.pipeline.retry_config import DeadLetterConfig, Failing, RetryConfig
 from rrjobs.runtime.section import Section, setting
 from rrjobs.runtime.values import Int, Names, SecondsOrDefault, parse_map
 from rrjobs.worker.config import PoolConfig
@@ -56,9 +56,9 @@ class PipelineConfig(Section):
     )
     dead_letter: DeadLetterConfig = setting(DeadLetterConfig, "Keeping what failed for good.")
 
-    def policy(self) -> Policy:
-        """What decides over another run of a job that failed."""
-        return Policy(self.max_crashes, self.retry.value() if self.retry else None)
+    def failing(self) -> Failing:
+        """What becomes of its jobs that fail."""
+        return Failing(Policy(self.max_crashes, self.retry.value() if self.retry else None), self.dead_letter.value())
 
     @model_validator(mode="before")
     @classmethod

@@ -13,8 +13,9 @@ from typing import ClassVar, Protocol
 
 import orjson
 
-from rrjobs.pipeline.job import Job
-from rrjobs.pipeline.outcome import DONE, SUCCESS_BODY, Outcome, from_answer, from_fault
+from rrjobs.pipeline.history import ATTEMPT, history_of
+from rrjobs.pipeline.job import NO_HEADERS, Job
+from rrjobs.pipeline.outcome import DONE, SUCCESS_BODY, Outcome
 from rrjobs.protocol.frame import CODEC_RAW, STREAM, data_frame
 from rrjobs.worker.load import Fault, FaultKind, Flow
 
@@ -98,10 +99,25 @@ class Delivery(ABC):
             self.failed(Fault(FaultKind.REFUSED, f"{self.refusals} workers asked to be stopped instead of answering"))
 
 
+class Judge(Protocol):
+    """Decides what becomes of a delivery that did not simply succeed; the same for all drivers."""
+
+    def answered(self, delivery: "JobDelivery", body: bytes) -> Outcome:
+        """The outcome of an answer."""
+        ...
+
+    def failed(self, delivery: "JobDelivery", fault: Fault) -> Outcome:
+        """The outcome of an execution without one."""
+        ...
+
+
 class Settler(Protocol):
-    """The driver's half of a job delivery."""
+    """The driver's half of a job delivery. `judge` is its pipeline's."""
 
     name: str
+
+    @property
+    def judge(self) -> Judge: ...
 
     def settle(self, delivery: "JobDelivery", outcome: Outcome) -> None:
         """Carry the outcome to the broker; called exactly once, must not block or raise."""
@@ -113,7 +129,10 @@ class Settler(Protocol):
 
 
 class JobDelivery(Delivery):
-    """A job received from a queue driver. `tag` is the driver's own handle; `queue` None leaves the key out."""
+    """A job received from a queue driver. `tag` is the driver's own handle; `queue` None leaves the key out.
+
+    `attempt` and `crashes` are read from the job's headers; a driver whose broker counts by itself sets them.
+    """
 
     __slots__ = ("_body", "job", "queue", "settler", "tag")
 
@@ -123,8 +142,14 @@ class JobDelivery(Delivery):
         self.pipeline = job.pipeline
         self.priority = job.priority
         self.kind = job.name
-        self.attempt = 1
-        self.crashes = 0
+        headers = job.headers
+        if headers is NO_HEADERS or ATTEMPT not in headers:
+            self.attempt = 1
+            self.crashes = 0
+        else:
+            past = history_of(headers)
+            self.attempt = past.attempt
+            self.crashes = past.crashes
         self.cancelled = False
         self.refusals = 0
         self.lane = None
@@ -172,13 +197,15 @@ class JobDelivery(Delivery):
         elif body is None:
             self.failed(Fault(FaultKind.MALFORMED, "a job cannot be answered with a stream"))
         else:
-            self.settler.settle(self, from_answer(body))
+            settler = self.settler
+            settler.settle(self, settler.judge.answered(self, body))
 
     def failed(self, fault: Fault) -> None:
         """Settle with the outcome of the fault."""
         if fault.is_crash:
             self.crashes += 1
-        self.settler.settle(self, from_fault(fault))
+        settler = self.settler
+        settler.settle(self, settler.judge.failed(self, fault))
 
     def dropped(self, reason: str) -> None:
         """Hand it back to its driver."""

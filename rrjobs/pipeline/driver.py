@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from rrjobs.pipeline.delivery import Delivery
+from rrjobs.pipeline.dead_letter import DeadLetters
+from rrjobs.pipeline.delivery import Delivery, Judge
 from rrjobs.pipeline.job import Job
 
 
@@ -19,6 +20,14 @@ class SourceState:
     delayed: int = 0
     reserved: int = 0
     error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DelayedJob:
+    """A job that waits for its time, `in_s` seconds from now."""
+
+    job: Job
+    in_s: float
 
 
 class Sink(Protocol):
@@ -69,10 +78,21 @@ class Source(Protocol):
 
 
 class Queue(Source, Protocol):
-    """What a pipeline can be pushed to."""
+    """What a pipeline can be pushed to.
+
+    `judge` is set before it runs; the driver only carries out what it decides. `dead` is where what failed for good is.
+    """
 
     name: str
+    judge: Judge
+
+    @property
+    def dead(self) -> DeadLetters: ...
 
     async def push(self, jobs: Sequence[Job]) -> None:
         """The broker has them all once this returns, or it raises PushRefused and says how many it took."""
+        ...
+
+    async def delayed(self, limit: int) -> Sequence[DelayedJob]:
+        """The first to come due; a broker that cannot list them gives none."""
         ...

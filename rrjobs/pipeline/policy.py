@@ -12,6 +12,9 @@ from rrjobs.errors import RRJobsError
 from rrjobs.runtime.duration import format_duration
 from rrjobs.runtime.values import parse_integer, parse_whole_seconds, shown
 
+RETRY = "rr-retry"
+"""The header of a job that has other values than its pipeline."""
+
 DEFAULT_MAX_CRASHES = 3
 DEFAULT_MAX_S = 3600.0
 MAX_RUNS = 1_000_000

@@ -6,9 +6,12 @@ from typing import Protocol
 
 from rrjobs.errors import ConfigError, DriverError, PipelineExists, PipelineNotFound, PushRefused, RRJobsError
 from rrjobs.pipeline.config import DEFAULT_PRIORITY, JobsConfig, PipelineConfig
-from rrjobs.pipeline.driver import Queue, Sink
+from rrjobs.pipeline.dead_letter import DeadLetters
+from rrjobs.pipeline.driver import DelayedJob, Queue, Sink
 from rrjobs.pipeline.job import Job
+from rrjobs.pipeline.judge import PolicyJudge
 from rrjobs.pipeline.lanes import LanedSink, Sinks
+from rrjobs.pipeline.retry_config import Failing, declared_failing
 from rrjobs.pipeline.route import PushListener, Route
 from rrjobs.pipeline.state import PipelineState
 from rrjobs.runtime.events import Events
@@ -78,10 +81,18 @@ class Registry:
         await self._each(routes, ask)
         return [states[name] for name in routes]
 
+    def dead(self) -> Mapping[str, DeadLetters]:
+        """The dead letters of every pipeline."""
+        return {name: route.dead for name, route in self._routes.items()}
+
+    async def delayed(self, name: str, limit: int) -> Sequence[DelayedJob]:
+        """The first jobs of a pipeline to come due; raises PipelineNotFound, DriverError."""
+        return await self._route(name).delayed(limit)
+
     async def declare(self, spec: Mapping[str, str]) -> None:
         """Open a pipeline from texts, paused unless it is in `consume`.
 
-        Raises PipelineExists, or DriverError for a driver that is unknown or cannot be opened.
+        Raises PipelineExists, or DriverError for a driver that is unknown or cannot be opened, or an absurd policy.
         """
         name = spec.get("name") or spec.get("queue") or ""
         driver = spec.get("driver") or ""
@@ -91,8 +102,9 @@ class Registry:
             raise DriverError(f"the pipeline has no name, driver: {driver}")
         if name in self._routes or name in self._opening:
             raise PipelineExists(f"pipeline already exists, name: {name}, driver: {driver}")
+        failing = declared_failing(spec)
         made = self._drivers.declared(driver, name, spec, self._events)
-        await self._open(name, _priority(spec), made, self._sink(spec.get("pool") or None))
+        await self._open(name, _priority(spec), made, self._sink(spec.get("pool") or None), failing)
 
     async def destroy(self, names: Sequence[str]) -> list[str]:
         """Close pipelines and forget them; all are tried, then the first failure is raised."""
@@ -138,10 +150,12 @@ class Registry:
     async def _open_configured(self, name: str) -> None:
         config: PipelineConfig = self._config.pipelines[name]
         made = self._drivers.configured(config.driver, name, config.config, self._events)
-        await self._open(name, config.priority, made, self._sink(config.pool))
+        await self._open(name, config.priority, made, self._sink(config.pool), config.failing())
 
-    async def _open(self, name: str, priority: int, driver: Queue, sink: Sink) -> None:
+    async def _open(self, name: str, priority: int, driver: Queue, sink: Sink, failing: Failing) -> None:
         """Run a driver; it takes pushes only once it consumes, where it should."""
+        driver.judge = PolicyJudge(failing.policy, self._events)
+        driver.dead.limits = failing.limits
         route = Route(name, priority, driver, sink, self._events, self._config.timeout_s, self._on_push)
         self._opening.add(name)
         try:

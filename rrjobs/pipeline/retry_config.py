@@ -1,12 +1,16 @@
 """What a pipeline's configuration says about jobs that fail: `retry`, `max_crashes`, `dead_letter`."""
 
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self, TypeVar
 
-from pydantic import model_validator
+from pydantic import ValidationError, model_validator
 
-from rrjobs.pipeline.policy import DEFAULT_MAX_S, PolicyError, Retry
+from rrjobs.errors import DriverError
+from rrjobs.pipeline.dead_letter import Limits
+from rrjobs.pipeline.policy import DEFAULT_MAX_S, PLAIN, Policy, PolicyError, Retry
 from rrjobs.runtime.section import Section, setting
-from rrjobs.runtime.values import Int, Seconds
+from rrjobs.runtime.values import Int, Seconds, parse_integer
 
 
 class RetryConfig(Section):
@@ -41,3 +45,40 @@ class DeadLetterConfig(Section):
     max_age_s: Seconds = setting(
         14 * 24 * 3600.0, "How long a letter is kept; a number of seconds or a duration, 0 for ever."
     )
+
+    def value(self) -> Limits:
+        """As the driver uses it."""
+        return Limits(self.max_letters, self.max_bytes, self.max_age_s)
+
+
+S = TypeVar("S", bound=Section)
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """What becomes of a pipeline's jobs that fail: who is run again, and how many letters are kept."""
+
+    policy: Policy
+    limits: Limits
+
+
+def declared_failing(spec: Mapping[str, str]) -> Failing:
+    """From the texts of a declaration, where `retry` and `dead_letter` are JSON; raises DriverError."""
+    try:
+        crashes = parse_integer(spec["max_crashes"]) if "max_crashes" in spec else PLAIN.max_crashes
+        retry = _section(RetryConfig, spec, "retry")
+        letters = _section(DeadLetterConfig, spec, "dead_letter") or DeadLetterConfig()
+        return Failing(Policy(crashes, retry.value() if retry else None), letters.value())
+    except (PolicyError, ValueError) as err:
+        raise DriverError(f"the pipeline cannot be declared: {err}") from err
+
+
+def _section(model: type[S], spec: Mapping[str, str], key: str) -> S | None:
+    if not spec.get(key):
+        return None
+    try:
+        return model.model_validate_json(spec[key])
+    except ValidationError as err:
+        first = err.errors()[0]
+        where = ".".join((key, *map(str, first["loc"])))
+        raise ValueError(f"{where}: {first['msg'].removeprefix('Value error, ')}") from err

@@ -12,7 +12,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from rrjobs.errors import AlreadyInState, DriverError, PushRefused
-from rrjobs.pipeline.driver import Queue, Sink
+from rrjobs.pipeline.dead_letter import DeadLetters
+from rrjobs.pipeline.driver import DelayedJob, Queue, Sink
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.state import PipelineState
 from rrjobs.runtime.eager import within
@@ -73,8 +74,9 @@ class Route:
 
     async def push(self, jobs: Sequence[Job], batch: bool) -> None:
         """Hand over to the driver; jobs without a priority get the pipeline's. Raises DriverError, PushRefused."""
-        priority = self.priority
+        priority, now = self.priority, time.time()
         for job in jobs:
+            job.pushed_at = now
             if not job.priority:
                 job.priority = priority
         if self._on_push is None:
@@ -93,6 +95,15 @@ class Route:
         finally:
             elapsed_s = time.perf_counter() - began
             listener(self.name, self.driver.name, batch, accepted, len(jobs) - accepted, elapsed_s)
+
+    @property
+    def dead(self) -> DeadLetters:
+        """What failed here for good."""
+        return self.driver.dead
+
+    async def delayed(self, limit: int) -> Sequence[DelayedJob]:
+        """The first to come due. Raises DriverError."""
+        return await self._limited(self.driver.delayed(limit), "list what is delayed")
 
     async def state(self) -> PipelineState:
         """Counts; a driver that cannot tell them is shown as not ready, with its error."""

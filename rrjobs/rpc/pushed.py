@@ -9,7 +9,9 @@ from typing import Any
 from uuid import uuid4
 
 from rrjobs.errors import RpcError
+from rrjobs.pipeline.history import without_history
 from rrjobs.pipeline.job import NO_HEADERS, NO_OPTIONS, Headers, Job
+from rrjobs.pipeline.policy import RETRY, PolicyError, parse_changes
 
 SLICE_BYTES = 256 * 1024
 """A longer batch is taken in slices, so that the event loop is never held for seconds and memory stays bounded."""
@@ -22,7 +24,7 @@ _names: dict[str, str] = {}
 
 
 def single(request: Any) -> Job:
-    """The job of a PushRequest; RpcError when there is none or it has no id."""
+    """The job of a PushRequest; RpcError when there is none, it has no id, or a retry policy that cannot be."""
     if not request.HasField("job"):
         raise RpcError("job is required")
     message = request.job
@@ -32,7 +34,7 @@ def single(request: Any) -> Job:
 
 
 def batch(request: Any) -> list[Job]:
-    """The jobs of a PushBatchRequest; one without an id gets one."""
+    """The jobs of a PushBatchRequest; one without an id gets one. RpcError for a retry policy that cannot be."""
     return [_job(message) for message in request.jobs]
 
 
@@ -90,7 +92,14 @@ def _remember(name: str) -> str:
 
 
 def _headers(found: Any) -> Headers:
-    return {_names.get(key) or _remember(key): list(held.value) for key, held in found.items()}
+    """A pushed job begins anew: what it says of its history is left out, and a retry policy has to be one."""
+    headers = {_names.get(key) or _remember(key): list(held.value) for key, held in found.items()}
+    if headers.get(RETRY):
+        try:
+            parse_changes(headers[RETRY][0])
+        except PolicyError as err:
+            raise RpcError(f"{RETRY}: {err}") from err
+    return without_history(headers)
 
 
 def _broker_options(options: Any) -> Mapping[str, str | int]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from rrjobs.pipeline.delivery import Delivery, JobDelivery, Settler
+from rrjobs.pipeline.delivery import Delivery, JobDelivery, Judge, Settler
 from rrjobs.pipeline.driver import Sink
 from rrjobs.pipeline.outcome import Counter, Outcome
 from rrjobs.services.distribution import Buckets
@@ -99,6 +99,11 @@ class _CountingSettler:
         self.name = settler.name
         self.settler = settler
         self._outcomes = metrics.outcomes
+
+    @property
+    def judge(self) -> Judge:
+        """See Settler."""
+        return self.settler.judge
 
     def settle(self, delivery: JobDelivery, outcome: Outcome) -> None:
         """See Settler."""

@@ -105,13 +105,13 @@ def config(**more: object) -> PipelineConfig:
 
 
 def test_a_pipeline_without_a_policy_has_a_limit_of_crashes_alone():
-    assert config().policy() == Policy(3, None)
+    assert config().failing().policy == Policy(3, None)
 
 
 def test_a_pipeline_takes_its_policy_from_its_section_with_units_as_the_configuration_writes_them():
     section = {"max_attempts": "4", "initial": "250ms", "factor": 3, "max": 90, "jitter": 0, "retry_for": "2h"}
-    assert config(retry=section, max_crashes=1).policy() == Policy(1, Retry(4, 0.25, 3, 90, 0, 7200))
+    assert config(retry=section, max_crashes=1).failing().policy == Policy(1, Retry(4, 0.25, 3, 90, 0, 7200))
 
 
 def test_a_long_first_wait_raises_the_longest_that_nobody_gave():
-    assert config(retry={"initial": "3h"}).policy().retry == Retry(initial_s=10800, max_s=10800)
+    assert config(retry={"initial": "3h"}).failing().policy.retry == Retry(initial_s=10800, max_s=10800)

@@ -17,8 +17,9 @@ from rrjobs.errors import (
     RRJobsError,
 )
 from rrjobs.pipeline.config import JobsConfig, PipelineConfig
-from rrjobs.pipeline.delivery import Delivery, JobDelivery
-from rrjobs.pipeline.driver import Queue, Sink, SourceState
+from rrjobs.pipeline.dead_letter import ALL, Limits
+from rrjobs.pipeline.delivery import Delivery, JobDelivery, Judge
+from rrjobs.pipeline.driver import DelayedJob, Queue, Sink, SourceState
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.registry import Registry
 from rrjobs.runtime.events import Events
@@ -51,8 +52,11 @@ class BrokenDriver:
     """A driver whose every operation does what the test says: raises, hangs, or takes a few jobs."""
 
     name = "broken"
+    judge: Judge
+    limits: Limits
 
     def __init__(self) -> None:
+        self.dead = self
         self.runs = 0
         self.errors: list[Exception] = []
         self.refuse_after = 10**9
@@ -80,6 +84,10 @@ class BrokenDriver:
     async def resume(self) -> None:
         await self._maybe_hang("resume")
         self.consuming = True
+
+    async def delayed(self, limit: int) -> list[DelayedJob]:
+        await self._maybe_hang("delayed")
+        return []
 
     async def state(self) -> SourceState:
         await self._maybe_hang("state")
@@ -119,6 +127,8 @@ class House:
         self.seen: list[tuple[str, Mapping[str, object]]] = []
         for name in ("declared", "paused", "resumed", "destroyed", "failed"):
             self.events.subscribe(f"pipeline.{name}", lambda name, fields: self.seen.append((name, fields)))
+        self.dead: list[object] = []
+        self.events.subscribe("delivery.dead", lambda name, fields: self.dead.append(fields["id"]))
         self.measured: list[tuple[object, ...]] = []
         self.registry = Registry(
             self.lanes.__getitem__, self.events, config, self.drivers, lambda *push: self.measured.append(push[:5])
@@ -405,11 +415,17 @@ async def test_named_pools_have_lanes_of_their_own_and_a_header_chooses(house):
     assert here.lanes["fast"].taken == []
 
 
-async def test_a_job_for_a_pool_that_does_not_exist_fails(house):
+async def test_a_job_for_a_pool_that_does_not_exist_is_a_dead_letter_after_some_attempts(house):
     here = await house(pools={"fast": PoolConfig()}, pipelines={"free": memory()}, consume=["free"])
     await here.registry.push([job(1, "free", headers={"pool": ["x"]}), job(2, "free")])
+    await until(lambda: here.dead == ["1", "2"])
     assert here.lanes["fast"].taken == []
     assert (await state_of(here, "free")).active == 0
+    letters = await here.registry.dead()["free"].letters(ALL, 10)
+    assert [(one.id, one.attempts, one.reason, one.error) for one in letters] == [
+        ("1", 3, "attempts", "error: there is no pool 'x' of jobs.pools"),
+        ("2", 3, "attempts", "error: the pipeline names no pool of jobs.pools"),
+    ]
 
 
 async def test_a_pipeline_on_a_pool_that_does_not_exist_refuses_the_start(house):

@@ -44,7 +44,7 @@ def test_requests_jobs_and_workers_are_counted_under_roadrunners_names(start_ser
         "rr_http_requests_queue": 0,
         "rr_http_no_free_workers_total": 0,
         "rr_jobs_jobs_ok": 2,
-        "rr_jobs_jobs_err": 1,
+        "rr_jobs_jobs_err": 3,
         "rr_jobs_jobs_requeue": 1,
         "rr_jobs_push_ok": 3,
         "rr_jobs_push_err": 0,
@@ -55,7 +55,7 @@ def test_requests_jobs_and_workers_are_counted_under_roadrunners_names(start_ser
         "rr_any_workers_working": 0,
         "rr_any_workers_invalid": 0,
         'rrjobs_lane_waiting{lane="any"}': 0,
-        'rrjobs_lane_executed_total{lane="any"}': 6,
+        'rrjobs_lane_executed_total{lane="any"}': 8,
     }
     wait_until(lambda: {name: scraped(server).get(name) for name in expected} == expected, f"{expected}")
     now = scraped(server)

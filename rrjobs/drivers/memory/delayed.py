@@ -1,7 +1,7 @@
 """Jobs that wait for their time: a heap with one timer, however many they are and however far away."""
 
 from collections.abc import Callable
-from heapq import heappop, heappush
+from heapq import heappop, heappush, nsmallest
 from typing import Protocol
 
 from rrjobs.pipeline.job import Job
@@ -48,6 +48,11 @@ class Delayed:
         self._added += 1
         heappush(self._heap, (self._timers.time() + job.delay_s, self._added, job))
         self._arm()
+
+    def soonest(self, limit: int) -> list[tuple[float, Job]]:
+        """The first to come due, each with the seconds that are left."""
+        now = self._timers.time()
+        return [(max(0.0, when - now), job) for when, _, job in nsmallest(limit, self._heap)]
 
     def clear(self) -> None:
         """Forget all of them."""

@@ -1,7 +1,7 @@
 """The memory driver: a queue in this process (spec/jobs-and-rpc.md 4.1).
 
 A job waits in the delayed heap, then by priority, and moves into the shared queue while fewer than `prefetch` jobs of
-this pipeline are there or in a worker. `auto_ack` changes nothing here: an answer never sends a job back unasked.
+this pipeline are there or in a worker. What failed for good is a letter in `dead`.
 """
 
 import asyncio
@@ -11,9 +11,11 @@ from typing import cast
 from rrjobs.drivers.declared import positive
 from rrjobs.drivers.memory.config import MemoryConfig
 from rrjobs.drivers.memory.delayed import Delayed, Timers
+from rrjobs.drivers.memory.letters import MemoryLetters
+from rrjobs.drivers.memory.store import Store, Volatile
 from rrjobs.errors import AlreadyInState, PushRefused
-from rrjobs.pipeline.delivery import JobDelivery
-from rrjobs.pipeline.driver import Sink, SourceState
+from rrjobs.pipeline.delivery import JobDelivery, Judge
+from rrjobs.pipeline.driver import DelayedJob, Sink, SourceState
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Action, Outcome
 from rrjobs.pipeline.priority_queue import PriorityQueue
@@ -27,13 +29,22 @@ class MemoryDriver:
     """One pipeline in memory. Made paused."""
 
     name = "memory"
+    judge: Judge
 
-    def __init__(self, pipeline: str, config: MemoryConfig, events: Events, timers: Timers | None = None) -> None:
+    def __init__(
+        self,
+        pipeline: str,
+        config: MemoryConfig,
+        events: Events,
+        timers: Timers | None = None,
+        store: Store | None = None,
+    ) -> None:
         self._pipeline = pipeline
         self._prefetch = config.prefetch
         self._timers = timers or cast(Timers, asyncio.get_running_loop())
         self._waiting: PriorityQueue[Job] = PriorityQueue()
         self._delayed = Delayed(self._came_due, self._timers)
+        self.dead = MemoryLetters(store or Volatile(), self._accept)
         self._sink: Sink | None = None
         self._in_flight = 0
         self._paused = True
@@ -54,6 +65,9 @@ class MemoryDriver:
 
     async def push(self, jobs: Sequence[Job]) -> None:
         """Keep them; never waits. Raises PushRefused once closed."""
+        self._accept(jobs)
+
+    def _accept(self, jobs: Sequence[Job]) -> None:
         if self._closed.is_set():
             raise PushRefused(f"the pipeline {self._pipeline} is closed")
         for job in jobs:
@@ -86,6 +100,10 @@ class MemoryDriver:
             delayed=len(self._delayed),
         )
 
+    async def delayed(self, limit: int) -> list[DelayedJob]:
+        """See Queue."""
+        return [DelayedJob(job, in_s) for in_s, job in self._delayed.soonest(limit)]
+
     async def close(self) -> None:
         """Drop everything that is not in a worker."""
         if self._closed.is_set():
@@ -98,16 +116,22 @@ class MemoryDriver:
         self._delayed.clear()
 
     def settle(self, delivery: JobDelivery, outcome: Outcome) -> None:
-        """Forget the job, or keep the copy that the outcome asks for."""
+        """Forget the job, keep the copy that the outcome asks for, or keep a letter."""
         self._in_flight -= 1
-        again = None if outcome.action is Action.ACK else copy_for(outcome, delivery.job)
-        if again is not None and not self._closed.is_set():
+        if outcome.action is not Action.ACK and not self._closed.is_set():
+            self._settle_unfinished(delivery.job, outcome)
+        if self._waiting:
+            self._move()
+
+    def _settle_unfinished(self, job: Job, outcome: Outcome) -> None:
+        if outcome.letter is not None:
+            self.dead.bury(job, outcome.letter)
+        elif outcome.redeliver:
+            again = job.again(outcome.delay_s, outcome.headers)
             if again.delay_s > 0:
                 self._delayed.add(again)
             else:
                 self._waiting.push(again.priority, again)
-        if self._waiting:
-            self._move()
 
     def take_back(self, delivery: JobDelivery, reason: str) -> None:
         """Back to the front of its equals; several come back last first."""
@@ -147,10 +171,3 @@ class MemoryDriver:
     def _room(self) -> None:
         self._awaits_room = False
         self._move()
-
-
-def copy_for(outcome: Outcome, job: Job) -> Job | None:
-    """The job that is to run again after this outcome, or None: all that decides over a second run of a memory job."""
-    if outcome.action is Action.REQUEUE or (outcome.action is Action.REJECT and outcome.redeliver):
-        return job.again(outcome.delay_s, outcome.headers)
-    return None

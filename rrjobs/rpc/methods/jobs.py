@@ -88,6 +88,8 @@ class JobsMethods:
             await self._push_jobs(batch(request))
         except PushRefused as err:
             raise _wrapped(_after(0, err), "rpc_push_batch", "jobs_plugin_push") from err
+        except RpcError as err:
+            raise _wrapped(err, "rpc_push_batch") from err
 
     async def _push_jobs(self, jobs: list[Job]) -> int:
         try:

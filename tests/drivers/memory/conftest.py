@@ -9,6 +9,7 @@ from memory_doubles import HandSink, VirtualClock
 from rrjobs.drivers.memory.config import MemoryConfig
 from rrjobs.drivers.memory.driver import MemoryDriver
 from rrjobs.pipeline.job import Job
+from rrjobs.pipeline.judge import PolicyJudge
 from rrjobs.runtime.events import Events
 
 
@@ -37,6 +38,7 @@ async def started(clock, sink):
 
     async def make(prefetch: int = 100_000, consuming: bool = True) -> MemoryDriver:
         driver = MemoryDriver("test", MemoryConfig(prefetch=prefetch), Events(), clock)
+        driver.judge = PolicyJudge()
         running.append((driver, asyncio.create_task(driver.run(sink))))
         await asyncio.sleep(0)
         if consuming:

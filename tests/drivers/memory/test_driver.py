@@ -4,9 +4,9 @@ import pytest
 
 from rrjobs.drivers.memory.driver import MemoryDriver
 from rrjobs.errors import AlreadyInState, PushRefused
-from rrjobs.pipeline.outcome import DONE, FAILED, Action, Counter, Outcome
+from rrjobs.pipeline.outcome import DONE, Action, Counter, Outcome
 
-NACK = Outcome(Action.NACK, Counter.ERROR)
+FAILED = Outcome(Action.ACK, Counter.FAILED)
 
 
 async def counts(driver: MemoryDriver) -> tuple[int, int]:
@@ -119,8 +119,8 @@ async def test_delays_end_while_paused_and_wait_for_the_resume(started, sink, cl
     assert sink.offered == ["1"]
 
 
-@pytest.mark.parametrize("outcome", [DONE, FAILED, NACK, Outcome(Action.REJECT, Counter.FAILED)])
-async def test_ack_nack_and_reject_drop_the_job(started, sink, clock, job, outcome):
+@pytest.mark.parametrize("outcome", [DONE, FAILED, Outcome(Action.REJECT, Counter.FAILED)])
+async def test_ack_and_reject_drop_the_job(started, sink, clock, job, outcome):
     driver = await started()
     await driver.push([job(1)])
     driver.settle(sink.take(), outcome)

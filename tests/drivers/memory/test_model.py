@@ -17,7 +17,7 @@ from rrjobs.runtime.events import Events
 
 OUTCOMES = [
     DONE,
-    Outcome(Action.NACK, Counter.ERROR),
+    Outcome(Action.ACK, Counter.FAILED),
     Outcome(Action.REJECT, Counter.FAILED),
     Outcome(Action.REJECT, Counter.REQUEUED, redeliver=True, delay_s=4),
     Outcome(Action.REQUEUE, Counter.REQUEUED, redeliver=True, headers={"a": ["1"]}),
