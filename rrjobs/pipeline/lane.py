@@ -5,15 +5,17 @@ the first of the queue: when that one may not ride behind others, nothing does.
 """
 
 import asyncio
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 
 from rrjobs.errors import PoolStopped
 from rrjobs.pipeline.delivery import Delivery
+from rrjobs.pipeline.oldest import Oldest
 from rrjobs.pipeline.prefetch import Prefetch
 from rrjobs.pipeline.priority_queue import PriorityQueue
 from rrjobs.worker.load import Fault, FaultKind, Load
 from rrjobs.worker.pool import Pool
+from rrjobs.worker.scaler import Backlog
 from rrjobs.worker.worker import Worker
 
 Batch = list[tuple[Load, bytes]]
@@ -50,6 +52,8 @@ class Lane:
         self._prefetch = prefetch
         self._capacity = capacity
         self._scheduled = False
+        self._oldest = Oldest() if pool.scales else None
+        self._on_demand = pool.scales or pool.config.debug
         self._loop = asyncio.get_running_loop()
         pool.borrower = self
 
@@ -104,14 +108,14 @@ class Lane:
         self._capacity.waiting += 1
         self._wake()
 
-    def drop_all(self) -> int:
-        """Give every waiting delivery back to its driver, last first; how many there were."""
+    def drop_all(self) -> Counter[str]:
+        """Give every waiting delivery back to its driver, last first; how many there were of each mode."""
         waiting = self._queue.take(lambda delivery: True)
         self._left(len(waiting))
-        for delivery in reversed(waiting):
-            if not delivery.cancelled:
-                delivery.dropped("the server is stopping")
-        return len(waiting)
+        wanted = [delivery for delivery in reversed(waiting) if not delivery.cancelled]
+        for delivery in wanted:
+            delivery.dropped("the server is stopping")
+        return Counter(delivery.mode for delivery in wanted)
 
     def worker_free(self, worker: Worker) -> None:
         """See Borrower."""
@@ -147,8 +151,15 @@ class Lane:
         """See Borrower."""
         self._prefetch.alone(mode)
 
+    def backlog(self) -> Backlog:
+        """See Borrower."""
+        waiting = self._first() is not None and len(self._queue)
+        return Backlog(waiting, self._oldest.since if waiting and self._oldest is not None else 0.0)
+
     def _wake(self) -> None:
-        if not self._scheduled and (self.pool.idle or self._prefetch.deep or self.pool.config.debug):
+        if self._oldest is not None:
+            self._oldest.came()
+        if not self._scheduled and (self.pool.idle or self._prefetch.deep or self._on_demand):
             self._scheduled = True
             self._loop.call_soon(self._feed)
 
@@ -158,7 +169,7 @@ class Lane:
         idle = self.pool.idle
         batches: list[tuple[Worker, Batch]] = []
         while idle and len(batches) < len(self._queue):
-            worker = idle.popleft()
+            worker = idle.popleft() if self._oldest is None else idle.pop()  # else none would idle for long
             if worker.lendable and not worker.outstanding:
                 batches.append((worker, []))
         while batches and self._queue:
@@ -229,5 +240,7 @@ class Lane:
 
     def _left(self, number: int) -> None:
         self._capacity.waiting -= number
+        if self._oldest is not None:
+            self._oldest.left(number, len(self._queue))
         if self._capacity.wakers:
             self._capacity.release()

@@ -4,7 +4,7 @@ import os
 from collections.abc import Mapping
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, PlainValidator, WithJsonSchema, model_validator
 
 from rrjobs.runtime.section import Section, setting
 from rrjobs.runtime.values import (
@@ -17,11 +17,19 @@ from rrjobs.runtime.values import (
     parse_integer,
     shown,
 )
+from rrjobs.worker.autoscale import Limits
 from rrjobs.worker.command import split_command
 from rrjobs.worker.relay_address import check_relay
+from rrjobs.worker.scaling_config import (
+    DEFAULT_TARGET_WAIT_MS,
+    MAX_WORKERS,
+    AutoscaleConfig,
+    DynamicAllocatorConfig,
+)
 
-MAX_WORKERS = 500
 MAX_PREFETCH = 64
+STARTS_PER_CORE = 2
+"""Starts side by side of one pool: more would only slow each other down, and those at work."""
 
 
 def cores() -> int:
@@ -98,8 +106,6 @@ class PoolConfig(Section):
     """A pool of PHP worker processes."""
 
     not_yet: ClassVar[Mapping[str, str]] = {
-        "dynamic_allocator": "the number of workers is fixed",
-        "autoscale": "the number of workers is fixed",
         "reserve": "",
         "max_workers": "",
     }
@@ -139,6 +145,55 @@ class PoolConfig(Section):
         differs="RoadRunner has no prefetch",
     )
     supervisor: SupervisorConfig = setting(SupervisorConfig, "Limits on each worker.")
+    autoscale: AutoscaleConfig | None = setting(
+        None,
+        "Let the number of workers follow how long deliveries wait; without it they are `num_workers`.",
+        differs="RoadRunner has `dynamic_allocator`",
+    )
+    dynamic_allocator: DynamicAllocatorConfig | None = setting(
+        None, "The same in RoadRunner's keys.", differs="grows before a request has failed, see workers.md"
+    )
+
+    @model_validator(mode="after")
+    def _scales_one_way(self) -> "PoolConfig":
+        scale = self.autoscale
+        if scale is None:
+            return self
+        if self.dynamic_allocator is not None:
+            raise ValueError("autoscale and dynamic_allocator cannot be set at the same time: remove one of them")
+        if scale.min and "num_workers" in self.model_fields_set and scale.min != self.num_workers:
+            text = f"num_workers ({self.num_workers}) and autoscale.min ({scale.min}) both name the fewest workers"
+            raise ValueError(f"{text}: remove one of them")
+        if "num_workers" in self.model_fields_set and self.num_workers > scale.max:
+            raise ValueError(f"num_workers ({self.num_workers}) is above autoscale.max ({scale.max})")
+        return self
+
+    @property
+    def fewest_workers(self) -> int:
+        """What the pool starts with."""
+        scale = self.autoscale
+        return (scale.min or min(self.num_workers, scale.max)) if scale else self.num_workers
+
+    @property
+    def most_workers(self) -> int:
+        """What it may grow to."""
+        return self.limits.max if self.limits else self.num_workers
+
+    @property
+    def limits(self) -> Limits | None:
+        """Between what the number of workers moves, and how; None when it is fixed."""
+        scale, extra = self.autoscale, self.dynamic_allocator
+        at_once = STARTS_PER_CORE * cores()
+        if self.debug:
+            return None
+        if scale is not None:
+            target_s = scale.target_wait_ms / 1000
+            return Limits(self.fewest_workers, scale.max, target_s, scale.spawn_rate, scale.idle_s, at_once)
+        if extra is not None:
+            most = min(self.num_workers + extra.max_workers, MAX_WORKERS)
+            target_s = min(DEFAULT_TARGET_WAIT_MS / 1000, self.allocate_timeout_s / 2)
+            return Limits(self.num_workers, most, target_s, extra.spawn_rate, extra.idle_timeout_s, at_once)
+        return None
 
 
 def default_prefetch(mode: str) -> int | Literal["auto"]:

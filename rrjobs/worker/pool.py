@@ -13,9 +13,11 @@ from typing import Any, Protocol
 
 from rrjobs.errors import PoolStopped, SpawnError
 from rrjobs.runtime.events import Events
-from rrjobs.worker.config import MAX_WORKERS, PoolConfig
+from rrjobs.worker.config import PoolConfig
 from rrjobs.worker.info import WorkerInfo, cpu_percent, resident_bytes
 from rrjobs.worker.launcher import Launcher
+from rrjobs.worker.scaler import Backlog, Range, Scaler
+from rrjobs.worker.scaling_config import MAX_WORKERS
 from rrjobs.worker.state import WorkerState
 from rrjobs.worker.supervisor import limit_reached
 from rrjobs.worker.worker import STOP_WAIT_S, Worker
@@ -45,6 +47,10 @@ class Borrower(Protocol):
         """Deliveries of this mode may lose what is written behind them: lend each alone."""
         ...
 
+    def backlog(self) -> Backlog:
+        """What waits; asked only where the number of workers follows it."""
+        ...
+
 
 class Pool:
     """Owns the workers of one kind. `idle` holds those without a load, free longest first."""
@@ -60,6 +66,7 @@ class Pool:
         self._workers: dict[int, Worker] = {}
         self._target = 0
         self._booting = 0
+        self._scaler: Scaler | None = None
         self._stopping = False
         self._late_fences = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -101,6 +108,31 @@ class Pool:
         return sum(worker.state is WorkerState.WORKING for worker in self._workers.values())
 
     @property
+    def target(self) -> int:
+        """Workers it keeps, booting ones included."""
+        return self._target
+
+    @property
+    def booting(self) -> int:
+        """Workers that do not take loads yet."""
+        return self._booting
+
+    @property
+    def resetting(self) -> bool:
+        """Whether all workers are being replaced."""
+        return self._reset_lock.locked()
+
+    @property
+    def scales(self) -> bool:
+        """Whether the number of its workers follows what waits."""
+        return self.config.limits is not None
+
+    @property
+    def range(self) -> Range:
+        """How many workers it may have, and why it last changed their number."""
+        return self._scaler.range if self._scaler else Range(self._target, self._target, "", 0.0)
+
+    @property
     def exec_ttl_s(self) -> float:
         """Longest execution it lets a worker have; 0 is no limit."""
         return self.config.supervisor.exec_ttl_s
@@ -113,18 +145,22 @@ class Pool:
     async def start(self) -> None:
         """Boot all workers side by side; raises SpawnError, and then none is left."""
         self._stopping = False
-        self._target = 0 if self.config.debug else self.config.num_workers
+        self._target = 0 if self.config.debug else self.config.fewest_workers
         try:
             await self._boot_many(self._target)
         except BaseException:
             await self.stop(0.0)
             raise
         self._run(self._supervise())
+        if self.config.limits is not None:
+            self._scaler = Scaler(self, self.config.limits, self._events)
         self._events.emit("pool.ready", pool=self.name, workers=self._target)
 
     async def stop(self, grace_s: float) -> None:
         """Stop all workers; what still runs after `grace_s` is cut off. Safe twice and before `start`."""
         self._stopping = True
+        if self._scaler is not None:
+            self._scaler.stop()
         self.idle.clear()
         for task in list(self._tasks):
             task.cancel()
@@ -152,13 +188,17 @@ class Pool:
         if not self.config.debug:
             await self._boot_many(1)
             self._target += 1
+            self._moved_by_hand(1)
 
     async def remove_worker(self) -> None:
         """One less, but never the last one; waits for it up to destroy_timeout."""
         if self._target <= 1:
             return
         self._target -= 1
-        worker = self.idle[0] if self.idle else next(iter(self._workers.values()))
+        self._moved_by_hand(-1)
+        worker = self.idle[0] if self.idle else next(iter(self._lendable()), None)
+        if worker is None:
+            return  # all of them ended just now: one less is booted in their place
         self._withdraw(worker, WorkerState.DESTROYED)
         await worker.stop(self.config.destroy_timeout_s)
 
@@ -182,13 +222,33 @@ class Pool:
         ]
 
     def demand(self, waiting: int) -> None:
-        """Deliveries wait and nobody is free: a debug pool makes a worker for each."""
+        """Deliveries wait and nobody is free: a debug pool makes a worker for each, a scaled one looks into it."""
+        if self._scaler is not None:
+            self._scaler.demand()
         if not self.config.debug or self._stopping:
             return
         wanted = min(waiting - self._booting, MAX_DEBUG_WORKERS - self._booting - len(self._workers))
         for _ in range(wanted):
             self._booting += 1
             self._run(self._boot_for_debug())
+
+    def backlog(self) -> Backlog:
+        """See Scaled."""
+        return self.borrower.backlog() if self.borrower is not None else Backlog(0, 0.0)
+
+    def grow(self, number: int) -> None:
+        """See Scaled."""
+        for _ in range(number):
+            self._target += 1
+            self._booting += 1
+            self._run(self._boot_one_more())
+
+    def shrink(self, number: int) -> None:
+        """See Scaled."""
+        for worker in list(self.idle)[:number]:
+            self._target -= 1
+            self._withdraw(worker, WorkerState.DESTROYED)
+            self._run(worker.stop(self.config.destroy_timeout_s))
 
     def progressed(self, worker: Worker, finished: int, elapsed_s: float) -> None:
         """See WorkerOwner."""
@@ -222,12 +282,15 @@ class Pool:
 
     def _refill(self) -> None:
         """Boot what is missing."""
-        missing = self._target - self._booting - sum(worker.lendable for worker in self._workers.values())
+        missing = self._target - self._booting - len(self._lendable())
         if self._stopping:
             return
         for _ in range(missing):
             self._booting += 1
             self._run(self._boot_until_ready())
+
+    def _lendable(self) -> list[Worker]:
+        return [worker for worker in self._workers.values() if worker.lendable]
 
     def _withdraw(self, worker: Worker, state: WorkerState) -> None:
         worker.retire(state)
@@ -295,6 +358,23 @@ class Pool:
             self.trouble = ""
             self._events.emit("pool.recovered", pool=self.name)
 
+    async def _boot_one_more(self) -> None:
+        """Once: who has workers can do without one that does not start."""
+        assert self._scaler is not None
+        try:
+            await self._boot()
+        except SpawnError as err:
+            self._target -= 1
+            self._booting -= 1
+            again_in_s = round(self._scaler.failed(), 1)
+            self._events.emit("worker.spawn_failed", pool=self.name, error=str(err), again_in_s=again_in_s)
+        except BaseException:
+            self._booting -= 1
+            raise
+        else:
+            self._booting -= 1
+            self._scaler.started()
+
     async def _boot_for_debug(self) -> None:
         try:
             await self._boot()
@@ -307,6 +387,10 @@ class Pool:
             self._booting -= 1
         if self.borrower is not None and not self._stopping:
             self.borrower.short_of_workers()
+
+    def _moved_by_hand(self, by: int) -> None:
+        if self._scaler is not None:
+            self._scaler.moved_by_hand(by)
 
     async def _supervise(self) -> None:
         limits = self.config.supervisor

@@ -59,6 +59,9 @@ while (true) {
     if ($job === 'print') {
         fwrite(STDERR, "hello from the job\n");
     }
+    if ($job === 'nap') {
+        usleep(100000);
+    }
     if ($job === 'slow') {
         usleep(3000);
     }

@@ -21,7 +21,7 @@ SOFT_PAGES = Path("/proc/sys/fs/pipe-user-pages-soft")
 
 def check_machine(root: Root | None, soft_pages: Path = SOFT_PAGES) -> Iterator[Finding]:
     """Descriptors and pipes."""
-    workers = sum(pool.num_workers for pool in pools(root)) if root else 0
+    workers = sum(pool.most_workers for pool in pools(root)) if root else 0
     yield _files(root, workers)
     if root is not None and not ((root.server.relay if root.server else None) or "").startswith(("tcp", "unix")):
         yield from _pipes(workers, soft_pages)
