@@ -1,4 +1,4 @@
-"""Variables by which RoadRunner overrides keys: `RR_HTTP_ADDRESS` for `http.address`. Here they are told, and do not."""
+"""Variables by which RoadRunner overrides keys, `RR_HTTP_ADDRESS` for `http.address`. Here they only give a warning."""
 
 from collections.abc import Iterator, Mapping
 

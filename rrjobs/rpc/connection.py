@@ -9,6 +9,7 @@ from rrjobs.errors import FrameTooLong, ProtocolError, RpcError, RRJobsError
 from rrjobs.protocol.frame import ERROR, Frame, FrameParser, rpc_frame, unpack_u32
 from rrjobs.rpc.codec import BY_FLAGS, Codec
 from rrjobs.rpc.method import MethodTable
+from rrjobs.runtime.address import TcpAddress
 
 MAX_FRAME_BYTES = 64 * 1024 * 1024
 """A batch of 500 jobs of 64 KiB fits twice; more would only be memory held for one client."""
@@ -84,7 +85,8 @@ class Connection(asyncio.Protocol):
     @property
     def peer(self) -> str:
         """Who it is, for the log."""
-        return str(self._transport.get_extra_info("peername") or "unix")
+        name = self._transport.get_extra_info("peername")
+        return str(TcpAddress(name[0], name[1])) if isinstance(name, tuple) else "unix"
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client went; its calls go on, their replies are dropped."""

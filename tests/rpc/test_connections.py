@@ -64,6 +64,7 @@ async def test_one_client_too_many_is_turned_away_and_the_others_are_served(crow
         writer.close()
     (told,) = stub.named("rpc.refused")
     assert "2 connections are open, as many as rpc.max_connections allows" in str(told["reason"])
+    assert str(told["peer"]).startswith("127.0.0.1:")
     streams.pop()[1].close()
     await eventually(lambda: len(crowded._connections) == 1)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
