@@ -69,8 +69,8 @@ class Group:
         self.size += REMOVED_BYTES * len(numbers)
 
     def _put(self, number: int, kind: int, payload: bytes) -> None:
-        self.numbers.append(number)
         self.kinds.append(kind)
+        self.numbers.append(number)
         self.payloads.append(payload)
         self.size += PUT_BYTES + len(payload)
 

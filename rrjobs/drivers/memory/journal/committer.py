@@ -69,7 +69,7 @@ class Committer:
         self._pace = pace
         self._listener = listener
         self._loop = asyncio.get_running_loop()
-        self._open = Batch(max(live.segments))
+        self._open = Batch(live.newest.id)
         self._queue: deque[Batch] = deque()
         self._unsynced: list[Batch] = []
         self._unsynced_bytes = 0
@@ -125,7 +125,7 @@ class Committer:
         if self._open.groups or not self._open.empty:
             self._seal()
         if self._open.segment == before:
-            self._open.segment = self._new_segment().id
+            self._open.segment = self._live.begin_segment().id
 
     async def close(self) -> int:
         """Write what is left; returns how many changes could not be written."""
@@ -187,11 +187,11 @@ class Committer:
             self._seal()
         batch = self._queue.popleft()
         segment = self._live.segments[batch.segment]
-        segment.size += batch.record_bytes
+        self._live.resize(segment, segment.size + batch.record_bytes)
         sync = batch.sync or self._sync_due or self._unsynced_bytes > UNSYNCED_BYTES
         guarded = batch.refusable
         reserve = self._pace.reserve_bytes if guarded or self.reason else 0
-        order = Order(batch, sync, min(self._live.segments), self._live.next_number, reserve, guarded)
+        order = Order(batch, sync, self._live.oldest.id, self._live.next_number, reserve, guarded)
         self._busy = True
         self._idle.clear()
         self._hand.submit(partial(self._writer.commit, order), partial(self._done, order))
@@ -203,12 +203,7 @@ class Committer:
         segment = self._live.segments[batch.segment]
         planned = segment.size + sum(one.record_bytes for one in self._queue if one.segment == batch.segment)
         full = planned >= self._pace.segment_bytes
-        self._open = Batch(self._new_segment().id if full else batch.segment)
-
-    def _new_segment(self) -> Segment:
-        id = max(self._live.segments) + 1
-        self._live.segments[id] = segment = Segment(id, HEADER_BYTES)
-        return segment
+        self._open = Batch(self._live.begin_segment().id if full else batch.segment)
 
     def _done(self, order: Order, result: Written | Failed) -> None:
         self._busy = False
@@ -222,7 +217,7 @@ class Committer:
 
     def _written(self, order: Order, result: Written) -> None:
         batch = order.batch
-        self._live.segments[batch.segment].size = result.end
+        self._live.resize(self._live.segments[batch.segment], result.end)
         if order.sync:
             self._synced()
         elif not batch.empty:
@@ -270,9 +265,9 @@ class Committer:
             for group in batch.give_up():
                 self._live.undo(group)
                 waiters.append(group.waiter)
-        self._live.segments[order.batch.segment].size = HEADER_BYTES
+        self._live.resize(self._live.segments[order.batch.segment], HEADER_BYTES)
         if failure.segment in self._live.segments:
-            self._live.segments[failure.segment].size = failure.end
+            self._live.resize(self._live.segments[failure.segment], failure.end)
         if failure.abandoned:
             self._abandon(failure.segment)
         self._drop_empty()
@@ -311,7 +306,7 @@ class Committer:
         if id not in self._live.segments:
             return
         old = self._live.segments[id]
-        new = self._live.segments.get(id + 1) or self._new_segment()
+        new = self._live.segments.get(id + 1) or self._live.begin_segment()
         for batch in (*self._queue, self._open):
             if batch.segment == id:
                 batch.segment = new.id

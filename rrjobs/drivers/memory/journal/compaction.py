@@ -63,12 +63,11 @@ class Compactor:
             self._timer = self._loop.call_later(TIDY_S, self._tidy)
 
     async def close(self) -> None:
-        """End the run that is going on, wherever it is: it loses nothing."""
+        """Let the run that is going on finish its segment: a thread may be at its file."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
         if self._task is not None:
-            self._task.cancel()
             await asyncio.wait((self._task,))
 
     def _garbage(self) -> int:
@@ -85,13 +84,13 @@ class Compactor:
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._task = None
-        if not task.cancelled():
+        if not task.cancelled():  # as by a loop that is shut down
             task.result()
 
     async def _run(self) -> None:
         try:
-            while self._garbage() > self._tidy_bytes:
-                await self._free(next(iter(self._live.segments.values())))
+            while self._garbage() > self._tidy_bytes and not self._closed:
+                await self._free(self._live.oldest)
         except (OSError, RRJobsError) as err:
             self._failed(f"{self._folder}: cannot compact: {err}")
 
@@ -137,7 +136,7 @@ class Compactor:
 
     async def _remove(self, oldest: Segment) -> None:
         await asyncio.to_thread(self._unlink, self._folder / segment_name(oldest.id))
-        del self._live.segments[oldest.id]
+        self._live.end_segment(oldest)
 
     def _unlink(self, path: Path) -> None:
         """On disk before the next one is removed: a gap in the middle would look like damage."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from rrjobs.drivers.memory.journal.batch import Group
 from rrjobs.drivers.memory.journal.codec import PUT_BYTES
+from rrjobs.drivers.memory.journal.layout import HEADER_BYTES
 from rrjobs.errors import EntryGone
 
 SEGMENT_SHIFT = 40
@@ -26,21 +27,44 @@ class Segment:
 
 
 class Live:
-    """The index of live entries, the segments in order, and the sums that limits and compaction look at."""
+    """The index of live entries, the segments by id and in order, the sums that limits and compaction look at."""
 
     def __init__(self, places: dict[int, int], segments: dict[int, Segment], next_number: int) -> None:
         self.places = places
         self.segments = segments
         self.next_number = next_number
         self.payload_bytes = 0
+        self.disk_bytes = sum(segment.size for segment in segments.values())
         for place in places.values():
             self.payload_bytes += place & LENGTH_MASK
             segments[place >> SEGMENT_SHIFT].entries += 1
 
     @property
-    def disk_bytes(self) -> int:
-        """The size of all segments."""
-        return sum(segment.size for segment in self.segments.values())
+    def oldest(self) -> Segment:
+        """The first segment."""
+        return next(iter(self.segments.values()))
+
+    @property
+    def newest(self) -> Segment:
+        """The last one."""
+        return next(reversed(self.segments.values()))
+
+    def begin_segment(self) -> Segment:
+        """Behind the newest."""
+        segment = Segment(self.newest.id + 1, 0)
+        self.segments[segment.id] = segment
+        self.resize(segment, HEADER_BYTES)
+        return segment
+
+    def end_segment(self, segment: Segment) -> None:
+        """Its file is gone."""
+        self.resize(segment, 0)
+        del self.segments[segment.id]
+
+    def resize(self, segment: Segment, size: int) -> None:
+        """So many bytes of it count."""
+        self.disk_bytes += size - segment.size
+        segment.size = size
 
     @property
     def entry_bytes(self) -> int:
