@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from rrjobs.config.log_rules import logs_have_effect
 from rrjobs.config.nodes import Node
 from rrjobs.config.problems import Findings, closest
 from rrjobs.config.root import VERSION
@@ -154,4 +155,5 @@ _RULES: tuple[Callable[[Node, Findings], None], ...] = (
     _trusted_headers_need_subnets,
     _workers_can_connect,
     _rpc_is_private,
+    logs_have_effect,
 )

@@ -264,3 +264,13 @@ def test_a_misspelt_key_is_one_error_and_not_a_missing_one_too(read, text, key, 
 def test_a_misspelt_key_beside_the_right_one_hides_nothing(read):
     errors = read("http: {address: ':80', pool: {num_workers: -1, num_worker: 2}}").errors
     assert len(errors) == 2
+
+
+def test_what_has_no_effect_in_the_log_is_told(read):
+    rotated = "file_logger_options: {log_output: a.log}"
+    found = read(f"logs: {{output: [stdout], {rotated}, channels: {{htpp: {{level: info}}, http: {{{rotated}}}}}}}\n")
+    assert found.errors == []
+    assert [warning.partition(": logs.")[2] for warning in found.warnings] == [
+        "channels.htpp: nothing is logged on this channel, did you mean `http`?",
+        "output: no effect beside `file_logger_options`, which take its place",
+    ]
