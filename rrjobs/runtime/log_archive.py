@@ -1,10 +1,8 @@
 """Full log files beside the one that is written: `name.1` is the newest, `name.2.gz` an older, compressed one."""
 
 import contextlib
-import gzip
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +34,9 @@ def forget(path: Path, backups: int, oldest: float) -> None:
 
 def compress(path: Path) -> None:
     """Turn `name.1` into `name.1.gz`, which is there whole or not at all; runs in a thread."""
+    import gzip  # imported here: few logs are compressed
+    import shutil
+
     full, part = _numbered(path, 1), _numbered(path, 1, _UNFINISHED)
     try:
         with full.open("rb") as source, gzip.open(part, "wb") as target:
