@@ -13,6 +13,7 @@ from rrjobs.cli.options import options_of
 from rrjobs.cli.refusal import plain
 from rrjobs.errors import RpcError, ServerUnreachable
 from rrjobs.rpc.client import RpcClient
+from rrjobs.runtime.duration import format_duration
 from rrjobs.runtime.values import MAX_INTEGER
 
 _NOTHING = {
@@ -75,6 +76,22 @@ def stat(context: click.Context, as_json: bool) -> None:
         state = "ready" if row["ready"] else "paused"
         counts = " ".join(f"{key}={row[key]}" for key in ("active", "delayed", "reserved"))
         click.echo(f"{row['pipeline']}: {row['driver']} {state} priority={row['priority']} {counts}")
+
+
+@jobs.command("delayed", help="Jobs that wait for their time, retries too, the first to come due first.")
+@click.argument("pipeline")
+@click.option("--limit", type=click.IntRange(1), default=100, help="So many at most.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.pass_context
+def delayed(context: click.Context, pipeline: str, limit: int, as_json: bool) -> None:
+    """One job by line."""
+    with _client(context) as client:
+        rows: Any = client.json("jobs.Delayed", {"pipeline": pipeline, "limit": limit})
+    if as_json:
+        click.echo(json.dumps(rows, indent=2))
+        return
+    for row in rows:
+        click.echo(f"{row['id']}: {row['name']} attempt={row['attempt']} runs in {format_duration(row['in_s'])}")
 
 
 @jobs.command("push", help="Push one job; its payload is an argument, or - for standard input.")

@@ -20,6 +20,7 @@ COMMANDS = {
     "workers": ("rrjobs.cli.workers", "workers", "Show the workers and pipelines of a running server."),
     "reset": ("rrjobs.cli.reset", "reset", "Replace the workers of a running server."),
     "jobs": ("rrjobs.cli.jobs", "jobs", "List, pause, resume, push to and destroy pipelines."),
+    "dead": ("rrjobs.cli.dead", "dead", "List, show, replay and drop jobs that failed for good."),
     "journal": ("rrjobs.cli.journal", "journal", "Check, repair and print the journal of a memory pipeline."),
     "config": ("rrjobs.cli.config", "config", "Check, show and describe the configuration."),
     "stop": ("rrjobs.cli.stop", "stop", "Stop the server of this directory (started by run -p)."),

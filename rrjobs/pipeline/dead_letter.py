@@ -1,6 +1,6 @@
 """Dead letters: jobs that failed for good, with all that is known about why, and what a driver does with them."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
@@ -79,9 +79,9 @@ class Limits:
 class Wanted:
     """Which letters; empty means all. `keys` are keys of letters or ids of jobs; ages are of the death, in seconds."""
 
-    keys: Sequence[str] = ()
-    names: Sequence[str] = ()
-    reasons: Sequence[str] = ()
+    keys: Collection[str] = ()
+    names: Collection[str] = ()
+    reasons: Collection[str] = ()
     older_s: float | None = None
     younger_s: float | None = None
 

@@ -44,9 +44,10 @@ def build_server(
         *AppMethods(events, sys.stderr.write).methods(),
     ]
     if registry is not None:
+        from rrjobs.rpc.methods.dead import DeadMethods
         from rrjobs.rpc.methods.jobs import JobsMethods  # brings the protobuf library along
 
-        methods += JobsMethods(registry).methods()
+        methods += [*JobsMethods(registry).methods(), *DeadMethods(registry).methods()]
     if collectors is not None:
         from rrjobs.rpc.methods.metrics import MetricsMethods
 

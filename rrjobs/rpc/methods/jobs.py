@@ -1,16 +1,21 @@
 """jobs.*: push, and what is done to pipelines (spec/jobs-and-rpc.md 2.1)."""
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from rrjobs.errors import PushRefused, RpcError, RRJobsError
+from rrjobs.pipeline.driver import DelayedJob
+from rrjobs.pipeline.history import history_of
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.state import PipelineState
 from rrjobs.rpc.messages import CLASSES, parse
 from rrjobs.rpc.method import AnyMethod, Method
 from rrjobs.rpc.pushed import SLICE_BYTES, batch, single, slices
-from rrjobs.rpc.shapes import EMPTY, Message
+from rrjobs.rpc.shapes import ANYTHING, EMPTY, Message, Value
+
+_OBJECT: Value[dict[str, Any]] = Value({})
 
 
 class Registry(Protocol):
@@ -29,6 +34,8 @@ class Registry(Protocol):
     async def stat(self) -> Sequence[PipelineState]: ...
 
     def names(self) -> list[str]: ...
+
+    async def delayed(self, name: str, limit: int) -> Sequence[DelayedJob]: ...
 
 
 class JobsMethods:
@@ -49,6 +56,7 @@ class JobsMethods:
             Method("jobs.Declare", Message("DeclareRequest"), EMPTY, self._declare, waits=True),
             Method("jobs.Destroy", pipelines, pipelines, self._destroy, waits=True),
             Method("jobs.Stat", EMPTY, Message("Stats"), self._stat, waits=True),
+            Method("jobs.Delayed", _OBJECT, ANYTHING, self._delayed, waits=True),
         ]
 
     async def _push_body(self, body: bytes) -> bytes:
@@ -128,6 +136,30 @@ class JobsMethods:
         except RRJobsError as err:
             raise _wrapped(err, "rpc_stats", "jobs_plugin_drivers_state") from err
         return _stats(states)
+
+    async def _delayed(self, request: dict[str, Any]) -> list[dict[str, object]]:
+        """Ours: the jobs of a pipeline that wait for their time, the first to come due first."""
+        name, limit = request.get("pipeline"), request.get("limit", 100)
+        if not isinstance(name, str) or type(limit) is not int or limit < 1:
+            raise RpcError("json: `pipeline` is a text, `limit` a positive number")
+        try:
+            return [_delayed_job(one) for one in await self._registry.delayed(name, limit)]
+        except RRJobsError as err:
+            raise RpcError(str(err)) from err
+
+
+def _delayed_job(delayed: DelayedJob) -> dict[str, object]:
+    job = delayed.job
+    past = history_of(job.headers)
+    return {
+        "id": job.id,
+        "name": job.name,
+        "priority": job.priority,
+        "attempt": past.attempt,
+        "crashes": past.crashes,
+        "in_s": round(delayed.in_s, 3),
+        "runs_at": round(time.time() + delayed.in_s, 3),
+    }
 
 
 def _stats(states: Sequence[PipelineState]) -> Any:
