@@ -6,15 +6,14 @@ and was not awaited is kept and goes first, every `RETRY_S` until it succeeds; w
 """
 
 import asyncio
-from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Protocol
 
-from rrjobs.drivers.memory.journal.batch import Batch, Group
+from rrjobs.drivers.memory.journal.backlog import Backlog
+from rrjobs.drivers.memory.journal.batch import Group
 from rrjobs.drivers.memory.journal.codec import MAX_BODY_BYTES
 from rrjobs.drivers.memory.journal.hand import Hand
 from rrjobs.drivers.memory.journal.layout import HEADER_BYTES
@@ -26,7 +25,6 @@ LINGER_S = 0.001
 RETRY_S = 0.5
 UNSYNCED_BYTES = 8 * 2**20
 """Written and not yet synced: what is kept in memory in case the sync fails."""
-BATCH_BYTES = 8 * 2**20
 ATTEMPTS_AT_CLOSE = 2
 """The second one goes to a new segment, should the first have cost the old one."""
 
@@ -69,10 +67,7 @@ class Committer:
         self._pace = pace
         self._listener = listener
         self._loop = asyncio.get_running_loop()
-        self._open = Batch(live.newest.id)
-        self._queue: deque[Batch] = deque()
-        self._unsynced: list[Batch] = []
-        self._unsynced_bytes = 0
+        self._backlog = Backlog(live, pace.segment_bytes)
         self._busy = False
         self._soon = False
         self._closed = False
@@ -87,7 +82,7 @@ class Committer:
     @property
     def current(self) -> Segment:
         """Where the next group's bytes will stand."""
-        return self._live.segments[self._open.segment]
+        return self._backlog.current
 
     def submit(self, group: Group) -> asyncio.Future[None]:
         """Done when the group is safe, in the sense of the pace; or JournalFull, JournalError, and it never was.
@@ -115,17 +110,13 @@ class Committer:
     def remove(self, numbers: tuple[int, ...]) -> None:
         """The short way for what is settled: no group, nobody waits. Raises EntryGone."""
         self._live.remove(numbers)
-        self._open.removed += numbers
+        self._backlog.open.removed += numbers
         if self._linger is None and not self._busy:
             self._wake()
 
     def rotate(self) -> None:
         """What comes from now on stands in a new segment."""
-        before = self._open.segment
-        if self._open.groups or not self._open.empty:
-            self._seal()
-        if self._open.segment == before:
-            self._open.segment = self._live.begin_segment().id
+        self._backlog.rotate()
 
     async def close(self) -> int:
         """Write what is left; returns how many changes could not be written."""
@@ -138,36 +129,36 @@ class Committer:
         for timer in (self._linger, self._retry, self._sync_timer):
             if timer is not None:
                 timer.cancel()
-        left = [*self._queue, self._open]
-        return sum(len(batch.columns()[0]) + len(batch.columns()[3]) for batch in left)
+        return self._backlog.changes
 
     def _await(self, group: Group, sync: bool) -> asyncio.Future[None]:
         group.waiter = waiter = self._loop.create_future()
-        self._open.urgent = True
-        self._open.sync |= sync
-        self._append(group)
+        batch = self._backlog.open
+        batch.append(group)
+        batch.urgent = True
+        batch.sync |= sync
+        if not self._busy:
+            self._call_soon()
         return waiter
 
     def _room_for(self, group: Group) -> Segment:
         if group.size > MAX_BODY_BYTES:
             raise JournalError(f"{self._path}: a group of {group.size} bytes is too large", path=str(self._path))
-        if self._open.size > BATCH_BYTES:
-            self._seal()
-        return self.current
+        return self._backlog.current
 
     def _append(self, group: Group) -> None:
-        self._open.append(group)
-        if not self._busy and not self._soon:
+        self._backlog.open.append(group)
+        if self._linger is None and not self._busy and not self._soon:
             self._wake()
 
     def _wake(self) -> None:
         """See that the next batch goes in its time."""
         if self._busy:
             return
-        urgent = self._open.urgent or self._sync_due or any(batch.urgent for batch in self._queue)
-        if urgent or (self._queue and not self.reason):
+        backlog = self._backlog
+        if self._sync_due or backlog.urgent or (backlog.queue and not self.reason):
             self._call_soon()
-        elif self._linger is None and not self._soon and not self.reason and not self._open.empty:
+        elif self._linger is None and not self._soon and not self.reason and not backlog.open.empty:
             self._linger = self._loop.call_later(LINGER_S, self._flush)
 
     def _call_soon(self) -> None:
@@ -183,27 +174,14 @@ class Committer:
             self._linger = None
         if self._busy or self._closed:
             return
-        if not self._queue:
-            self._seal()
-        batch = self._queue.popleft()
-        segment = self._live.segments[batch.segment]
-        self._live.resize(segment, segment.size + batch.record_bytes)
-        sync = batch.sync or self._sync_due or self._unsynced_bytes > UNSYNCED_BYTES
+        batch = self._backlog.next()
+        sync = batch.sync or self._sync_due or self._backlog.unsynced_bytes > UNSYNCED_BYTES
         guarded = batch.refusable
         reserve = self._pace.reserve_bytes if guarded or self.reason else 0
         order = Order(batch, sync, self._live.oldest.id, self._live.next_number, reserve, guarded)
         self._busy = True
         self._idle.clear()
         self._hand.submit(partial(self._writer.commit, order), partial(self._done, order))
-
-    def _seal(self) -> None:
-        """The open batch takes no more."""
-        batch = self._open
-        self._queue.append(batch)
-        segment = self._live.segments[batch.segment]
-        planned = segment.size + sum(one.record_bytes for one in self._queue if one.segment == batch.segment)
-        full = planned >= self._pace.segment_bytes
-        self._open = Batch(self._live.begin_segment().id if full else batch.segment)
 
     def _done(self, order: Order, result: Written | Failed) -> None:
         self._busy = False
@@ -221,8 +199,7 @@ class Committer:
         if order.sync:
             self._synced()
         elif not batch.empty:
-            self._unsynced.append(batch)
-            self._unsynced_bytes += batch.record_bytes
+            self._backlog.written(batch)
             if self._sync_timer is None:
                 self._sync_timer = self._loop.call_later(self._pace.sync_s, self._sync)
         if self.reason:
@@ -236,7 +213,7 @@ class Committer:
     def _fortune_turned(self, roomy: bool) -> None:
         """Something was written again: all is well when there is room for pushes too."""
         if not roomy:
-            self._try_again(at_once=bool(self._queue))
+            self._try_again(at_once=bool(self._backlog.queue))
             return
         self.reason = ""
         if self._retry is not None:
@@ -245,8 +222,7 @@ class Committer:
         self._listener.recovered()
 
     def _synced(self) -> None:
-        self._unsynced = []
-        self._unsynced_bytes = 0
+        self._backlog.synced()
         self._sync_due = False
         if self._sync_timer is not None:
             self._sync_timer.cancel()
@@ -258,34 +234,27 @@ class Committer:
         self._wake()
 
     def _failed(self, order: Order, failure: Failed) -> None:
-        """Awaited groups fail, all of them: those behind would wait for as long as the kept ones cannot be written."""
-        self._queue.appendleft(order.batch)
-        waiters = []
-        for batch in (self._open, *reversed(self._queue)):
-            for group in batch.give_up():
-                self._live.undo(group)
-                waiters.append(group.waiter)
+        given_up = self._backlog.give_up(order.batch)
         self._live.resize(self._live.segments[order.batch.segment], HEADER_BYTES)
         if failure.segment in self._live.segments:
             self._live.resize(self._live.segments[failure.segment], failure.end)
         if failure.abandoned:
-            self._abandon(failure.segment)
-        self._drop_empty()
-        for waiter in reversed(waiters):
-            if waiter is not None and not waiter.done():
-                waiter.set_exception(error_of(self._path, failure.error))
-                waiter.exception()  # a pusher that was cancelled does not come back for it: no reason to complain
-        self._try_again(bool(waiters))
+            self._backlog.abandon(failure.segment)
+            self._synced()
+        self._backlog.drop_empty()
+        for group in given_up:
+            self._refuse(group, failure)
+        self._try_again(bool(given_up))
         reason = str(error_of(self._path, failure.error))
         if reason != self.reason:
             self.reason = reason
             self._listener.failing(reason)
 
-    def _drop_empty(self) -> None:
-        """Apart from those that begin a segment: a missing one would look like damage."""
-        batches = [*self._queue, self._open]
-        pairs = pairwise(batches)
-        self._queue = deque(batch for batch, after in pairs if not batch.empty or batch.segment != after.segment)
+    def _refuse(self, group: Group, failure: Failed) -> None:
+        waiter = group.waiter
+        if waiter is not None and not waiter.done():
+            waiter.set_exception(error_of(self._path, failure.error))
+            waiter.exception()  # a pusher that was cancelled does not come back for it: no reason to complain
 
     def _try_again(self, at_once: bool) -> None:
         """At once when what failed held things that are now given up: what is left may fit."""
@@ -297,17 +266,3 @@ class Committer:
         self._retry = None
         if not self._busy:
             self._flush()
-
-    def _abandon(self, id: int) -> None:
-        """Nothing more goes into that segment; what it held and may not be on disk is written again elsewhere."""
-        unsynced = [batch for batch in self._unsynced if batch.segment == id]  # its predecessors were synced for it
-        self._queue.extendleft(reversed(unsynced))
-        self._synced()
-        if id not in self._live.segments:
-            return
-        old = self._live.segments[id]
-        new = self._live.segments.get(id + 1) or self._live.begin_segment()
-        for batch in (*self._queue, self._open):
-            if batch.segment == id:
-                batch.segment = new.id
-                self._live.move(batch.numbers(), old, new)

@@ -4,7 +4,7 @@ An entry's place is one integer, segment id << 40 | kind << 32 | payload length:
 each. All of it belongs to the event loop's thread.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from rrjobs.drivers.memory.journal.batch import Group
@@ -100,9 +100,11 @@ class Live:
         self.payload_bytes += sum(lengths)
         self.remove(group.removed)
 
-    def remove(self, numbers: Iterable[int]) -> None:
-        """They are no longer live. Raises EntryGone at the first that was not."""
+    def remove(self, numbers: Sequence[int]) -> None:
+        """They are no longer live. Raises EntryGone, and changes nothing, when one of them was not."""
         places, segments = self.places, self.segments
+        if len(numbers) > 1:
+            self._check(numbers)
         for number in numbers:
             place = places.pop(number, -1)
             if place < 0:
@@ -133,6 +135,13 @@ class Live:
     def still_in(self, segment: Segment, number: int) -> bool:
         """Whether it is live and its bytes stand in that segment."""
         return self.places.get(number, -1) >> SEGMENT_SHIFT == segment.id
+
+    def _check(self, numbers: Sequence[int]) -> None:
+        seen: set[int] = set()
+        for number in numbers:
+            if number in seen or number not in self.places:
+                raise EntryGone(number)
+            seen.add(number)
 
     def _remember(self, group: Group) -> None:
         """Note what the group changes; all of it must be live, or come with the group."""

@@ -9,7 +9,7 @@ import pytest
 from journal_doubles import FOLDER, MemoryDisk
 from journal_model import Down, Ledger, State
 
-from rrjobs.drivers.memory.journal import committer
+from rrjobs.drivers.memory.journal import backlog
 from rrjobs.drivers.memory.journal.config import JournalConfig, Sync
 from rrjobs.drivers.memory.journal.journal import open_journal
 from rrjobs.drivers.memory.journal.opening import begin
@@ -151,7 +151,7 @@ async def test_a_disk_that_fails_for_a_while_costs_only_what_was_refused(what):
 
 @pytest.mark.parametrize("sync", list(Sync))
 async def test_a_crash_after_failures_finds_everything_that_was_acknowledged(sync, monkeypatch):
-    monkeypatch.setattr(committer, "BATCH_BYTES", 60)  # so that several batches wait behind the one that fails
+    monkeypatch.setattr(backlog, "BATCH_BYTES", 60)  # so that several batches wait behind the one that fails
     for seed in range(250):
         dice = random.Random(seed)
         crash = dice.randint(5, 120)
