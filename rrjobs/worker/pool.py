@@ -175,9 +175,14 @@ class Pool:
             if self._stopping:
                 raise PoolStopped(f"pool {self.name} is stopping")
             old = list(self._workers.values())
-            await self._boot_many(self._target)
+            try:
+                await self._boot_many(self._target)
+            except SpawnError:
+                self._refill()
+                raise
             for worker in old:
                 self._withdraw(worker, WorkerState.STOPPING)
+            self._refill()  # new ones may have ended already
             await asyncio.gather(*(worker.stop(self.config.reset_timeout_s) for worker in old))
             self._events.emit("pool.reset", pool=self.name, workers=self._target)
 
@@ -186,8 +191,11 @@ class Pool:
         if self._target >= MAX_WORKERS:
             raise SpawnError(f"pool {self.name} has {MAX_WORKERS} workers, the most it may have", command=())
         if not self.config.debug:
-            await self._boot_many(1)
-            self._target += 1
+            try:
+                await self._boot_many(1)
+                self._target += 1
+            finally:
+                self._refill()  # while it was booted, it stood for any that ended
             self._moved_by_hand(1)
 
     async def remove_worker(self) -> None:
@@ -289,6 +297,14 @@ class Pool:
             self._booting += 1
             self._run(self._boot_until_ready())
 
+    def _trim(self) -> None:
+        """Workers were removed while others were booted: one too many is idle now."""
+        too_many = len(self._lendable()) + self._booting - self._target
+        if too_many > 0 and self.idle and not self._stopping and not self._reset_lock.locked():
+            worker = self.idle[-1]
+            self._withdraw(worker, WorkerState.DESTROYED)
+            self._run(worker.stop(self.config.destroy_timeout_s))
+
     def _lendable(self) -> list[Worker]:
         return [worker for worker in self._workers.values() if worker.lendable]
 
@@ -354,6 +370,7 @@ class Pool:
                 backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
         finally:
             self._booting -= 1
+        self._trim()
         if self.trouble:
             self.trouble = ""
             self._events.emit("pool.recovered", pool=self.name)
