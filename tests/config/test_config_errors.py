@@ -238,8 +238,8 @@ def test_an_error_in_an_override_names_the_override_and_not_its_value(read):
     assert found.errors == [
         "-o: invalid flag `nonsense`: write -o key.path=value",
         "-o http.pool.secret_token: http.pool.secret_token: unknown key, known here: allocate_timeout, "
-        "autoscale, command, debug, destroy_timeout, dynamic_allocator, max_jobs, max_queue_size, num_workers, prefetch, "
-        "reset_timeout, stream_timeout, supervisor",
+        "autoscale, command, debug, destroy_timeout, dynamic_allocator, max_jobs, max_queue_size, num_workers, "
+        "prefetch, reset_timeout, stream_timeout, supervisor",
     ]
 
 
