@@ -7,6 +7,7 @@ namespace RRJobs\Tests;
 use PHPUnit\Framework\TestCase;
 use RRJobs\Exception\AlreadyAnsweredException;
 use RRJobs\Jobs\Consumer;
+use RRJobs\Jobs\Retry;
 use RRJobs\Jobs\Task;
 use RRJobs\Worker;
 
@@ -54,6 +55,18 @@ final class JobsTest extends TestCase
             '{"type":1,"data":{"message":"boom","requeue":true,"delay_seconds":7,'
             . '"headers":{"h":["1"],"attempts":["1"]}}}',
             $headers,
+        ];
+        yield 'fail for good' => [
+            static fn (Task $task) => $task->fail('boom', retry: false),
+            '{"type":1,"data":{"message":"boom","requeue":false,"delay_seconds":0,"retry":false}}',
+        ];
+        yield 'fail with a policy' => [
+            static fn (Task $task) => $task->fail('boom', retry: new Retry(maxAttempts: 9, initial: 0.5)),
+            '{"type":1,"data":{"message":"boom","requeue":false,"delay_seconds":0,"retry":{"max_attempts":9,"initial":0.5}}}',
+        ];
+        yield 'fail as the pipeline says' => [
+            static fn (Task $task) => $task->fail('boom', retry: true),
+            '{"type":1,"data":{"message":"boom","requeue":false,"delay_seconds":0}}',
         ];
         yield 'nack' => [
             static fn (Task $task) => $task->nack('no'),
@@ -147,6 +160,30 @@ final class JobsTest extends TestCase
         }
         $second->complete();
         self::assertCount(1, $this->server->frames());
+    }
+
+    public function testTheFirstRunKnowsOfNothingBefore(): void
+    {
+        $this->server->send(Wire::job(''));
+        $task = $this->jobs->waitTask();
+        self::assertSame([1, 0, null], [$task->attempt(), $task->crashes(), $task->pushedAt()]);
+    }
+
+    public function testALaterRunKnowsItsAttemptItsCrashesAndThePush(): void
+    {
+        $headers = ['rr-attempt' => ['4'], 'rr-crashes' => ['2'], 'rr-pushed-at' => ['1790000000.125']];
+        $this->server->send(Wire::job('', ['headers' => $headers]));
+        $task = $this->jobs->waitTask();
+        self::assertSame([4, 2], [$task->attempt(), $task->crashes()]);
+        self::assertSame('1790000000.125000', $task->pushedAt()?->format('U.u'));
+    }
+
+    public function testHeadersThatAreNoNumbersAreNoHistory(): void
+    {
+        $headers = ['rr-attempt' => ['x'], 'rr-crashes' => ['-1'], 'rr-pushed-at' => ['soon']];
+        $this->server->send(Wire::job('', ['headers' => $headers]));
+        $task = $this->jobs->waitTask();
+        self::assertSame([1, 0, null], [$task->attempt(), $task->crashes(), $task->pushedAt()]);
     }
 
     /**

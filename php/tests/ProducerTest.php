@@ -8,6 +8,7 @@ use PHPUnit\Framework\TestCase;
 use RRJobs\Jobs\Job;
 use RRJobs\Jobs\PipelineState;
 use RRJobs\Jobs\Producer;
+use RRJobs\Jobs\Retry;
 use RRJobs\Protobuf\Reader;
 use RRJobs\Protobuf\Writer;
 
@@ -45,6 +46,16 @@ final class ProducerTest extends TestCase
         self::assertNotSame($one->id, (new Job('n'))->id);
         $this->producer()->push('test', Job::json('n', ['a' => 1], delay: 2));
         self::assertStringContainsString(bin2hex('{"a":1}'), $this->server->line());
+    }
+
+    public function testAJobMayHaveARetryPolicyOfItsOwn(): void
+    {
+        $retry = new Retry(7, 0.25, 1.5, 3600, 0, 86400, 2);
+        $text = 'max_attempts=7,initial=0.250000s,factor=1.5,max=3600.000000s,jitter=0.0,retry_for=86400.000000s,max_crashes=2';
+        self::assertSame(['rr-retry' => $text, 'a' => '1'], (new Job('n', headers: ['a' => '1'], retry: $retry))->headers);
+        self::assertSame(['a' => '1'], (new Job('n', headers: ['a' => '1'], retry: new Retry()))->headers);
+        $this->producer()->push('test', Job::json('n', 1, retry: new Retry(maxAttempts: 1)));
+        self::assertStringContainsString(bin2hex('max_attempts=1'), $this->server->line());
     }
 
     public function testManyJobsGoInBatches(): void

@@ -76,6 +76,7 @@ class Session:
         self._polls_input = polls_input
         self._reader = AnswerReader(self)
         self.window_bytes = window_bytes
+        self.pid = 0
         self.late_fences = False
         self.loads: deque[tuple[Load, int]] = deque()
         self.unread_bytes = 0
@@ -199,7 +200,7 @@ class Session:
             self._out_of_turn("error frame")
             return
         self._answered = True
-        self._failing = Fault(FaultKind.ERROR, message.decode("utf-8", "replace"))
+        self._failing = Fault(FaultKind.ERROR, message.decode("utf-8", "replace"), pid=self.pid)
         if self._bare or self._streaming:
             self._close_answer()
 

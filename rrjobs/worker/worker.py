@@ -332,6 +332,7 @@ class Worker:
         if relay.startswith("tcp:"):
             self._quick_ack = QuickAck(pipes.from_worker)
         self.session = Session(self, self._writer.write, fence, self._writer.window_bytes, polls_input)
+        self.session.pid = self.pid
 
     async def _handshake(self) -> bytes:
         """The bytes of the answer to the pid request."""

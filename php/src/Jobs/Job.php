@@ -10,6 +10,8 @@ namespace RRJobs\Jobs;
 final class Job
 {
     public readonly string $id;
+    /** @var array<string, string|int|list<string|int>> */
+    public readonly array $headers;
 
     /**
      * @param string                                            $id       left empty it becomes a random UUID
@@ -17,16 +19,20 @@ final class Job
      * @param int                                               $delay    seconds before it may run
      * @param int                                               $priority the lower the sooner; 0 is the pipeline's own
      * @param bool                                              $autoAck  the driver acknowledges on receipt: run at most once
+     * @param Retry|null                                        $retry    how it is run again when it fails, if not as its pipeline says
      */
     public function __construct(
         public readonly string $name,
         public readonly string $payload = '',
         string $id = '',
-        public readonly array $headers = [],
+        array $headers = [],
         public readonly int $delay = 0,
         public readonly int $priority = 0,
         public readonly bool $autoAck = false,
+        ?Retry $retry = null,
     ) {
+        $policy = $retry?->header() ?? '';
+        $this->headers = $policy === '' ? $headers : [Retry::HEADER => $policy] + $headers;
         $this->id = $id === '' ? self::uuid() : $id;
     }
 

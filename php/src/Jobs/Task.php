@@ -14,6 +14,9 @@ use RRJobs\Worker;
  */
 final class Task
 {
+    private const ATTEMPT = 'rr-attempt';
+    private const CRASHES = 'rr-crashes';
+    private const PUSHED_AT = 'rr-pushed-at';
     private const SUCCESS = '{"type":0,"data":[]}';
     private const ACK = '{"type":2,"data":[]}';
     private const ERROR_TYPE = 1;
@@ -63,6 +66,34 @@ final class Task
     }
 
     /**
+     * Which run of the job this is, from 1.
+     */
+    public function attempt(): int
+    {
+        return \max(1, (int) $this->header(self::ATTEMPT, '1'));
+    }
+
+    /**
+     * How many workers the job has taken down before.
+     */
+    public function crashes(): int
+    {
+        return \max(0, (int) $this->header(self::CRASHES, '0'));
+    }
+
+    /**
+     * When the job was pushed; null in its first run, where the server does not say.
+     */
+    public function pushedAt(): ?\DateTimeImmutable
+    {
+        $seconds = $this->header(self::PUSHED_AT);
+
+        return \is_numeric($seconds)
+            ? (\DateTimeImmutable::createFromFormat('U.u', \sprintf('%.6F', (float) $seconds)) ?: null)
+            : null;
+    }
+
+    /**
      * Done.
      *
      * @param bool $done see {@see Worker::respond}
@@ -88,13 +119,19 @@ final class Task
      * Failed. Without `$requeue` the broker forgets the job, as with every RoadRunner; the retry policy of the pipeline, where
      * it has one, decides otherwise.
      *
-     * @param int $delay seconds before it is delivered again
+     * @param int              $delay seconds before it is delivered again
+     * @param bool|Retry|null  $retry false: another run is of no use, keep it as a dead letter; a Retry: run it again by these
+     *                                values instead of the pipeline's
      *
      * @throws AlreadyAnsweredException|RelayException
      */
-    public function fail(string|\Stringable $error, bool $requeue = false, int $delay = 0): void
-    {
-        $this->settle(self::answer(self::ERROR_TYPE, (string) $error, $requeue, $delay, $this->headers));
+    public function fail(
+        string|\Stringable $error,
+        bool $requeue = false,
+        int $delay = 0,
+        bool|Retry|null $retry = null,
+    ): void {
+        $this->settle(self::answer(self::ERROR_TYPE, (string) $error, $requeue, $delay, $this->headers, $retry));
     }
 
     /**
@@ -142,8 +179,14 @@ final class Task
     /**
      * @param array<int|string, list<string>> $headers
      */
-    private static function answer(int $type, string $message, ?bool $requeue, int $delay, array $headers): string
-    {
+    private static function answer(
+        int $type,
+        string $message,
+        ?bool $requeue,
+        int $delay,
+        array $headers,
+        bool|Retry|null $retry = null,
+    ): string {
         $data = ['message' => $message];
         if ($requeue !== null) {
             $data['requeue'] = $requeue;
@@ -151,6 +194,9 @@ final class Task
         $data['delay_seconds'] = \max(0, $delay);
         if ($headers !== []) {
             $data['headers'] = (object) $headers;
+        }
+        if ($retry !== null && $retry !== true) {
+            $data['retry'] = $retry === false ? false : (object) $retry->values();
         }
 
         return \json_encode(

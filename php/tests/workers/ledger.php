@@ -3,7 +3,7 @@
 /**
  * A jobs worker that writes down what it does: lines `id pid attempt start` and `id pid attempt end` in the file that LEDGER
  * names, each in one write, whatever other workers write at the same time. In between it sleeps for the `ms` of its payload
- * `{"ms":N}`. `attempt` is the header of that name, or 1.
+ * `{"ms":N}`; with `{"die":9}` it then gets that signal, every time. `attempt` is what the server says.
  */
 
 declare(strict_types=1);
@@ -16,11 +16,15 @@ stream_set_write_buffer($ledger, 0);
 
 $jobs = RRJobs\Jobs\Consumer::create();
 while (($task = $jobs->waitTask()) !== null) {
-    $line = sprintf('%s %d %s', $task->id, getmypid(), $task->header('attempt', '1'));
+    $line = sprintf('%s %d %d', $task->id, getmypid(), $task->attempt());
     fwrite($ledger, "{$line} start\n");
-    $ms = (int) (json_decode($task->payload, true)['ms'] ?? 0);
+    $order = json_decode($task->payload, true);
+    $ms = (int) ($order['ms'] ?? 0);
     if ($ms > 0) {
         usleep($ms * 1000);
+    }
+    if (isset($order['die'])) {
+        posix_kill(getmypid(), (int) $order['die']);
     }
     fwrite($ledger, "{$line} end\n");
     $task->complete();
