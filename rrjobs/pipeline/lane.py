@@ -153,8 +153,9 @@ class Lane:
 
     def backlog(self) -> Backlog:
         """See Borrower."""
-        waiting = self._first() is not None and len(self._queue)
-        return Backlog(waiting, self._oldest.since if waiting and self._oldest is not None else 0.0)
+        if self._oldest is None or self._first() is None:
+            return Backlog(0, 0.0, 0)
+        return Backlog(len(self._queue), self._oldest.since, self._oldest.gone)
 
     def _wake(self) -> None:
         if self._oldest is not None:

@@ -10,24 +10,26 @@ from collections.abc import Callable
 
 
 class Oldest:
-    """`since` has a meaning while somebody waits."""
+    """`since`, and how many have `gone` since then; they have a meaning while somebody waits."""
 
-    __slots__ = ("_clock", "_until", "since")
+    __slots__ = ("_clock", "_until", "gone", "since")
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._until = 0
+        self.gone = 0
         self.since = 0.0
 
     def came(self) -> None:
         """One more waits."""
         if self._until <= 0:
             self.since = self._clock()
-            self._until = 1
+            self._until, self.gone = 1, 0
 
     def left(self, number: int, waiting: int) -> None:
         """So many went, to workers or elsewhere; `waiting` are left."""
         self._until -= number
+        self.gone += number
         if self._until <= 0:
             self.since = self._clock()
-            self._until = waiting
+            self._until, self.gone = waiting, 0

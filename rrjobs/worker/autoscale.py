@@ -1,7 +1,8 @@
 """How many workers a pool should start or stop now: a pure function of what is seen at one moment.
 
-Growth answers an event: somebody waits, nobody is free, and the oldest has waited longer than it should. Shrinking is
-slow on purpose: only what was idle for `idle_s` goes, a quarter of it at a time, and never soon after growth.
+Growth answers an event: somebody waits, nobody is free, and the oldest has waited longer than it should, or the last
+will at the pace that is seen. Shrinking is slow on purpose: only what was idle for `idle_s` goes, a quarter of it at a
+time, and never soon after growth.
 """
 
 import math
@@ -28,13 +29,15 @@ class Limits:
 class Sight:
     """One moment of a pool; times by the monotonic clock.
 
-    `workers` counts those that boot and not those that retire; `idle_since` has the free ones, free longest first.
+    `gone` of those that waited have left since `waiting_since`. `workers` counts those that boot and not those that
+    retire; `idle_since` has the free ones, free longest first.
     `may_start` is what the spawn rate allows now; one more is allowed in `next_start_s`.
     """
 
     now: float
     waiting: int
     waiting_since: float
+    gone: int
     workers: int
     booting: int
     idle_since: Sequence[float]
@@ -63,18 +66,21 @@ def decide(sight: Sight, limits: Limits) -> Decision:
 
 def _grow(sight: Sight, limits: Limits) -> Decision:
     waited_s = sight.now - sight.waiting_since
-    if waited_s < limits.target_wait_s:
-        return Decision(look_in_s=limits.target_wait_s - waited_s)
+    rounds = max(1.0, sight.waiting / max(sight.gone, sight.workers - sight.booting, 1))
+    if waited_s * rounds < limits.target_wait_s:
+        return Decision(look_in_s=limits.target_wait_s / rounds - waited_s)
     unserved = sight.waiting - sight.booting
     wanted = min(unserved, limits.max - sight.workers, limits.at_once - sight.booting)
     if wanted <= 0:
         return Decision()  # the end of a start is an event
     if not sight.may_start:
         return Decision(look_in_s=sight.next_start_s)
-    reason = (
-        f"{sight.waiting} waiting, the oldest for {waited_s * 1000:.0f} ms "
-        f"(target {limits.target_wait_s * 1000:.0f} ms), and no worker was free"
-    )
+    if waited_s < limits.target_wait_s:
+        how_long = f"the last of them for {waited_s * rounds * 1000:.0f} ms or more at this pace"
+    else:
+        how_long = f"the oldest for {waited_s * 1000:.0f} ms"
+    target = f"(target {limits.target_wait_s * 1000:.0f} ms)"
+    reason = f"{sight.waiting} waiting, {how_long} {target}, and no worker was free"
     return Decision(start=min(wanted, sight.may_start), reason=reason, look_in_s=sight.next_start_s)
 
 

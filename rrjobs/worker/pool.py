@@ -232,7 +232,7 @@ class Pool:
     def demand(self, waiting: int) -> None:
         """Deliveries wait and nobody is free: a debug pool makes a worker for each, a scaled one looks into it."""
         if self._scaler is not None:
-            self._scaler.demand()
+            self._scaler.demand(waiting)
         if not self.config.debug or self._stopping:
             return
         wanted = min(waiting - self._booting, MAX_DEBUG_WORKERS - self._booting - len(self._workers))
@@ -242,7 +242,7 @@ class Pool:
 
     def backlog(self) -> Backlog:
         """See Scaled."""
-        return self.borrower.backlog() if self.borrower is not None else Backlog(0, 0.0)
+        return self.borrower.backlog() if self.borrower is not None else Backlog(0, 0.0, 0)
 
     def grow(self, number: int) -> None:
         """See Scaled."""

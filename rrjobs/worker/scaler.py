@@ -22,10 +22,11 @@ TELL_S = 1.0
 
 
 class Backlog(NamedTuple):
-    """What waits for a pool, and since when the oldest does, by the monotonic clock."""
+    """What waits for a pool, since when the oldest does, by the monotonic clock, and how many have left since then."""
 
     waiting: int
     since: float
+    gone: int
 
 
 class Scaled(Protocol):
@@ -80,6 +81,7 @@ class Scaler:
         self._rate = SpawnRate(limits.spawn_rate, now)
         self._grown_at = self._shrunk_at = now
         self._nothing_before = 0.0
+        self._nothing_below = 0
         self._timer: asyncio.TimerHandle | None = None
         self._stopped = False
         self._reason = ""
@@ -98,9 +100,11 @@ class Scaler:
         if self._timer is not None:
             self._timer.cancel()
 
-    def demand(self) -> None:
+    def demand(self, waiting: int) -> None:
         """Somebody waits and nobody is free. Called often under load: what is known to lead nowhere ends here."""
-        if self._pool.target < self._limits.max and self._clock() >= self._nothing_before:
+        if self._pool.target >= self._limits.max:
+            return
+        if waiting >= self._nothing_below or self._clock() >= self._nothing_before:
             self.look()
 
     def started(self) -> None:
@@ -126,15 +130,17 @@ class Scaler:
         if self._stopped:
             return
         now = self._clock()
-        decision = decide(self._sight(now), self._limits)
+        sight = self._sight(now)
+        decision = decide(sight, self._limits)
         if decision.start:
             self._grow(decision, now)
         elif decision.stop and not self._pool.resetting:
             self._shrink(decision, now)
         self._tell(now)
         look_in_s = decision.look_in_s
-        waits = look_in_s is not None and not decision.start and not decision.stop
-        self._nothing_before = now + look_in_s if waits and look_in_s is not None else 0.0
+        self._nothing_before = 0.0
+        if look_in_s is not None and not decision.start and not decision.stop:
+            self._nothing_before, self._nothing_below = now + look_in_s, 2 * max(1, sight.waiting)
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -143,11 +149,12 @@ class Scaler:
 
     def _sight(self, now: float) -> Sight:
         pool = self._pool
-        waiting, since = pool.backlog()
+        waiting, since, gone = pool.backlog()
         return Sight(
             now=now,
             waiting=waiting,
             waiting_since=since,
+            gone=gone,
             workers=pool.target,
             booting=pool.booting,
             idle_since=[max(worker.created_at, worker.last_used_at) for worker in pool.idle],

@@ -16,6 +16,7 @@ BUSY = Sight(
     now=1000.0,
     waiting=20,
     waiting_since=999.9,
+    gone=0,
     workers=2,
     booting=0,
     idle_since=(),
@@ -39,7 +40,11 @@ IDLE = replace(BUSY, waiting=0, waiting_since=0.0, workers=6, idle_since=(900.0,
         ("at max", replace(BUSY, workers=10), 0, 0, 60.0),
         ("no more than the rate allows", replace(BUSY, may_start=2), 2, 0, 0.2),
         ("the rate is used up", replace(BUSY, may_start=0), 0, 0, 0.2),
-        ("not waited long enough", replace(BUSY, waiting_since=999.96875), 0, 0, 0.01875),
+        ("not waited long enough", replace(BUSY, waiting=2, waiting_since=999.96875), 0, 0, 0.01875),
+        ("ten rounds as long as this will be too long", replace(BUSY, waiting_since=999.99), 4, 0, 0.2),
+        ("ten rounds will not", replace(BUSY, waiting_since=999.99609375), 0, 0, 0.00109375),
+        ("many have gone meanwhile", replace(BUSY, waiting_since=999.96875, gone=40), 0, 0, 0.01875),
+        ("too few have gone", replace(BUSY, waiting=200, waiting_since=999.96875, gone=40), 4, 0, 0.2),
         ("somebody is free and will be lent", replace(BUSY, idle_since=(999.0,)), 0, 0, None),
         ("three idle for long: one goes", IDLE, 0, 1, 6.0),
         ("a quarter of many", replace(IDLE, workers=10, idle_since=(900.0,) * 10), 0, 3, 6.0),
@@ -60,6 +65,9 @@ def test_the_table_of_decisions(case, sight, start, stop, look_in_s):
 
 def test_a_decision_says_why_in_plain_words():
     assert decide(BUSY, LIMITS).reason == ("20 waiting, the oldest for 100 ms (target 50 ms), and no worker was free")
+    assert decide(replace(BUSY, waiting_since=999.99), LIMITS).reason == (
+        "20 waiting, the last of them for 100 ms or more at this pace (target 50 ms), and no worker was free"
+    )
     assert decide(IDLE, LIMITS).reason == "3 idle for 60 s or longer"
 
 
@@ -72,6 +80,7 @@ times = st.floats(0, 1000)
         now=st.just(1000.0),
         waiting=st.integers(0, 500),
         waiting_since=times,
+        gone=st.integers(0, 500),
         workers=st.integers(0, 600),
         booting=st.integers(0, 50),
         idle_since=st.lists(times, max_size=40).map(sorted).map(tuple),
@@ -181,6 +190,7 @@ class SimulatedPool:
                 self.now,
                 len(self.queue),
                 self.queue[0] if self.queue else 0.0,
+                0,
                 self.workers,
                 self.booting,
                 self.idle,
@@ -236,7 +246,7 @@ def test_growth_does_not_wait_for_a_tick():
     for _ in range(10):
         pool.at(1.0, "came")
     pool.run(1.051)
-    assert len(pool.starts) == 4 and pool.starts[0] == pytest.approx(1.05)
+    assert len(pool.starts) == 4 and pool.starts[0] == pytest.approx(1.0 + 0.05 * 2 / 8, abs=0.002)
     pool.run(3.0)
     assert len(pool.waits) == 10
 

@@ -45,7 +45,7 @@ async def test_a_burst_grows_the_pool_and_silence_shrinks_it_to_its_minimum(scal
     assert one.pool.size == 6
     grown = one.changes[0]
     assert (grown["before"], grown["workers"]) == (1, 6) or grown["workers"] > grown["before"]
-    assert "waiting, the oldest for" in grown["reason"] and "target 20 ms" in grown["reason"]
+    assert " waiting, the " in grown["reason"] and "(target 20 ms)" in grown["reason"]
     await until(lambda: one.pool.size == 1, "the surplus is stopped")
     assert one.changes[-1]["workers"] == 1
     assert "idle for 0.3 s" in one.pool.range.reason
