@@ -50,9 +50,9 @@ def test_readiness_is_red_with_the_reason_while_what_waits_does_not_move(start_s
     port = status_port(settings)
     settings["status"]["liveness_s"] = 1
     rude = {"server": {"command": ["php", str(RUDE)]}, "any": {"pool": {"num_workers": 1, "prefetch": prefetch}}}
-    server = start_server({**settings, **rude})
-    for _ in range(2):
-        assert server.cli("jobs", "push", "mail", "job", '{"do":"hang"}').returncode == 0
+    server = start_server({**settings, **rude, "endure": {"grace_period": "1s"}})
+    for what in ("hang", "ok"):
+        assert server.cli("jobs", "push", "mail", "job", f'{{"do":"{what}"}}').returncode == 0
     answer = wait_until(lambda: (got := server.get("/ready", port))[0] == 503 and got, "readiness is red")
     assert "1 waiting for pool any, and none was finished for" in reasons(answer)["any"]
     assert server.get("/ready?plugin=http", port)[0] == 503, "requests wait behind the jobs too"
