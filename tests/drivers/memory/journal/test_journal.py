@@ -110,6 +110,17 @@ async def test_a_group_that_touches_an_entry_that_ended_is_refused_whole(open_on
     assert await live(disk) == {}
 
 
+async def test_of_several_removals_none_happens_when_one_of_them_cannot(open_on, disk):
+    journal = await open_on()
+    numbers = await journal.add(1, [b"a", b"b"])
+    for several in ((1, 2, 99), (1, 1)):
+        with pytest.raises(EntryGone):
+            journal.remove(*several)
+    await journal.sync()
+    assert journal.state.entries == 2
+    assert sorted(await live(disk)) == list(numbers)
+
+
 async def test_a_letter_is_replayed_at_most_once_although_two_ask_at_the_same_time(open_on, disk):
     journal = await open_on()
     (letter,) = await journal.add(2, [b"letter"])

@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from rrjobs.cli.journal import journal as command
+from rrjobs.drivers.memory.journal.codec import HEAD_BYTES
 from rrjobs.drivers.memory.journal.config import JournalConfig
 from rrjobs.drivers.memory.journal.disk import OsDisk
 from rrjobs.drivers.memory.journal.journal import open_journal
@@ -89,6 +90,13 @@ async def test_the_start_refuses_damage_before_the_end_with_file_offset_and_the_
     assert raised.value.command == f"rrjobs journal repair {folder}"
     for fact in (str(path), "byte 64", raised.value.command):
         assert fact in str(raised.value)
+
+
+async def test_damage_in_the_last_entries_of_a_journal_that_was_closed_is_no_torn_end(folder):
+    last = segments(folder)[-1]
+    flip(last, last.stat().st_size - HEAD_BYTES - 1)
+    with pytest.raises(JournalDamaged):
+        await open_journal(folder, SMALL, Events())
 
 
 async def test_the_start_refuses_a_segment_that_is_too_short_or_missing(folder):
