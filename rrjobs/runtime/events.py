@@ -45,6 +45,8 @@ EVENTS: dict[str, EventKind] = {
     "journal.recovered": EventKind("jobs", logging.INFO),
     "http.request": EventKind("http", logging.INFO),
     "http.failed": EventKind("http", logging.ERROR),
+    "http.overloaded": EventKind("http", logging.WARNING),
+    "http.relieved": EventKind("http", logging.INFO),
     "http.refused": EventKind("http", logging.WARNING),
     "http.warning": EventKind("http", logging.WARNING),
     "rpc.refused": EventKind("rpc", logging.WARNING),

@@ -58,6 +58,8 @@ SENTENCES: dict[str, str] = {
     "pipeline.failed": "pipeline {pipeline} is in trouble: {error}",
     "http.request": "{status} {method} {URI} {elapsed_ms} ms",
     "http.failed": "{method} {path} failed: {reason}",
+    "http.overloaded": "requests are sent away with 503: {reason}",
+    "http.relieved": "requests are taken again, {shed} were sent away",
     "http.refused": "{status} for {remote_address}: {reason}",
     "http.warning": "{method} {path}: {reason}",
     "rpc.refused": "closed the connection of {peer}: {reason}",

@@ -24,6 +24,11 @@ class Requests(Protocol):
         """Requests for which no worker was free in time."""
         ...
 
+    @property
+    def shed(self) -> int:
+        """Requests sent away because others wait too long already."""
+        ...
+
 
 class HttpMetrics:
     """Listens to `http.request`; made before the HTTP driver, which asks once whether anybody does."""
@@ -48,6 +53,7 @@ class HttpMetrics:
         yield single(
             "rr_http_no_free_workers_total", "counter", "Requests that found no free worker", requests.turned_away
         )
+        yield single("rrjobs_http_shed_total", "counter", "Requests sent away by http.max_wait", requests.shed)
         yield single("rr_http_uptime_seconds", "counter", "Uptime in seconds", uptime_s)
 
     def _answered(self, name: str, fields: Mapping[str, object]) -> None:

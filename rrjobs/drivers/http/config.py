@@ -8,7 +8,7 @@ from pydantic import AfterValidator, PlainValidator, WithJsonSchema
 
 from rrjobs.runtime.address import checked_address
 from rrjobs.runtime.section import Section, setting
-from rrjobs.runtime.values import DurationOrDefault, Flag, Int, Kind, Names, parse_names
+from rrjobs.runtime.values import Duration, DurationOrDefault, Flag, Int, Kind, Names, parse_names
 from rrjobs.worker.config import PoolConfig
 
 DEFAULT_MAX_REQUEST_MIB = 1000
@@ -125,6 +125,13 @@ class HttpConfig(Section):
         0,
         "Priority of requests in the queue they share with jobs; lower is served earlier.",
         differs="RoadRunner has no common queue",
+    )
+    max_wait_s: Duration = setting(
+        0.0,
+        "Longest wait for a worker. Who has waited so long is answered with 503 and Retry-After, and so is everybody "
+        "who comes until the oldest has waited for less than half of it; so is who exceeds `pool.max_queue_size`. "
+        "0: a request waits for `pool.allocate_timeout`, and is then answered with `internal_error_code`.",
+        differs="RoadRunner does as with 0",
     )
     codec: Literal["json", "protobuf"] = setting(
         "json",

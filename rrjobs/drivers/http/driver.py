@@ -51,6 +51,11 @@ class HttpDriver:
         """Requests for which no worker was free in time."""
         return self._gate.turned_away
 
+    @property
+    def shed(self) -> int:
+        """Requests sent away because others wait too long already."""
+        return self._gate.shed
+
     async def start(self, sink: Sink) -> None:
         """Listen; raises AddressError. Requests go into `sink`."""
         self._bodies.open()

@@ -32,6 +32,11 @@ class FailurePages:
         """No worker was free in time."""
         exchange.answer(self._no_workers, self._body(reason))
 
+    def overloaded(self, exchange: Exchange, retry_after_s: int, reason: str) -> None:
+        """Others wait too long already."""
+        headers = {"Retry-After": [str(retry_after_s)]} | ({"Content-Type": _TEXT} if self._debug else {})
+        exchange.answer(ResponseHead(503, headers), self._body(reason))
+
     def unavailable(self, exchange: Exchange) -> None:
         """The server is about to stop, or paused."""
         exchange.answer(self._leaving)

@@ -13,6 +13,7 @@ from rrjobs.drivers.http.failures import FailurePages
 from rrjobs.drivers.http.form import Form, refusal_of
 from rrjobs.drivers.http.forms import FormError
 from rrjobs.drivers.http.proxy_ip import TrustedProxies
+from rrjobs.drivers.http.shedding import Shedder
 from rrjobs.drivers.http.target import Target, read_target
 from rrjobs.drivers.http.waiting import WaitingRoom
 from rrjobs.errors import PoolStopped
@@ -45,13 +46,19 @@ class Gate:
             self._proxies = TrustedProxies(config.trusted_subnets, config.trusted_headers, self._warn_of_proxy)
         self._number = 0
         self._log = AccessLog(events, long=config.access_logs)
-        self._waiting = WaitingRoom(pool.allocate_timeout_s)
+        self._waiting = WaitingRoom(config.max_wait_s or pool.allocate_timeout_s)
+        self._shedder = Shedder(config.max_wait_s, events) if config.max_wait_s else None
         self.pages = FailurePages(config.internal_error_code, debug=pool.debug)
         self.open = False
         self.active = 0
         """Requests waiting for a worker or on one."""
         self.turned_away = 0
         """Requests for which no worker was free in time."""
+
+    @property
+    def shed(self) -> int:
+        """Requests sent away because others wait too long already."""
+        return self._shedder.shed if self._shedder else 0
 
     def start(self, sink: Sink) -> None:
         """Requests go into this sink from now on."""
@@ -120,8 +127,9 @@ class Gate:
         if self._log.wanted:
             delivery.started_at = time.monotonic()
         self.active += 1
-        if self._max_active and self.active > self._max_active:
-            self._overflow(delivery)
+        reason = self._why_not()
+        if reason:
+            self._overflow(delivery, reason)
             return
         try:
             self._sink.put(delivery)
@@ -131,11 +139,24 @@ class Gate:
         if delivery.waits:
             self._waiting.add(delivery)
 
-    def _overflow(self, delivery: HttpDelivery) -> None:
-        reason = f"{self._max_active} requests are running or waiting already (max_queue_size of the pool)"
-        self.failed(delivery, reason)
-        self.report(delivery, reason)
+    def _why_not(self) -> str:
+        """Why one more request cannot be taken, "" when it can."""
+        if self._max_active and self.active > self._max_active:
+            return f"{self._max_active} requests are running or waiting already (max_queue_size of the pool)"
+        if self._shedder is not None and self._shedder.refuses(self._waiting.oldest_s()):
+            return "others have waited too long already (http.max_wait)"
+        return ""
+
+    def _overflow(self, delivery: HttpDelivery, reason: str) -> None:
+        if self._shedder is not None:
+            self._send_away(delivery, self._shedder, reason)
+        else:
+            self.failed(delivery, reason)
+            self.report(delivery, reason)
         self.settled(delivery)
+
+    def _send_away(self, delivery: HttpDelivery, shedder: Shedder, reason: str) -> None:
+        self.pages.overloaded(delivery.exchange, shedder.send_away(reason, self._waiting.oldest_s()), reason)
 
     # what deliveries call
 
@@ -150,6 +171,9 @@ class Gate:
 
     def too_late(self, delivery: HttpDelivery) -> None:
         """No worker was free in time."""
+        if self._shedder is not None:
+            self._send_away(delivery, self._shedder, self._shedder.waited_out())
+            return
         self.turned_away += 1
         reason = "no worker was free in time (allocate_timeout of the pool)"
         self.pages.no_workers(delivery.exchange, reason)

@@ -37,6 +37,15 @@ class WaitingRoom:
         if self._timer is None:
             self._timer = loop.call_later(self._limit_s, self._expire)
 
+    def oldest_s(self) -> float:
+        """For how long the oldest has waited; 0 when nobody does."""
+        queue = self._queue
+        while queue and not queue[0][1].waits:
+            queue.popleft()
+        if not queue or self._loop is None:
+            return 0.0
+        return max(0.0, self._loop.time() + self._limit_s - queue[0][0])
+
     def close(self) -> None:
         """Forget everybody."""
         self._queue.clear()
