@@ -39,6 +39,12 @@ class Backlog:
         columns = [batch.columns() for batch in (*self.queue, self.open)]
         return sum(len(numbers) + len(removed) for numbers, _, _, removed in columns)
 
+    @property
+    def only_removals(self) -> bool:
+        """No group with a put waits for the disk."""
+        batches = (*self._unsynced, *self.queue, self.open)
+        return not any(group.numbers for batch in batches for group in batch.groups)
+
     def seal(self) -> None:
         """The open batch takes no more; the next one stands in a new segment when this one's is full."""
         batch = self.open

@@ -55,6 +55,10 @@ class Listener(Protocol):
         """A batch is in its segment."""
         ...
 
+    def stuck(self, segment: int) -> None:
+        """Nothing can be written, and all that waits is removals; `segment` is the last one that is on disk."""
+        ...
+
 
 class Committer:
     """All of it on the event loop; the writer's thread sees a batch only between hand-over and answer."""
@@ -245,6 +249,8 @@ class Committer:
         for group in given_up:
             self._refuse(group, failure)
         self._try_again(bool(given_up))
+        if self._backlog.only_removals:
+            self._listener.stuck(failure.segment)
         reason = str(error_of(self._path, failure.error))
         if reason != self.reason:
             self.reason = reason

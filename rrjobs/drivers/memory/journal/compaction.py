@@ -7,8 +7,9 @@ garbage that goes. Always the oldest: what a removal ended then never outlives t
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 
 from rrjobs.drivers.memory.journal.batch import Group
@@ -58,9 +59,20 @@ class Compactor:
             return
         garbage = self._garbage()
         if garbage > self._slack:
-            self._begin()
+            self._start(self._run())
         elif garbage > self._tidy_bytes and self._timer is None:
             self._timer = self._loop.call_later(TIDY_S, self._tidy)
+
+    def relieve(self, last: int) -> None:
+        """Removals cannot be written: remove the files before `last` that hold nothing else than what was removed.
+
+        That writes nothing, and makes room on a disk that the journal itself has filled. Only while no put waits for
+        the disk: of a group that ends one entry and adds another, the end must not be on disk alone.
+        """
+        if self._task is None and not self._closed:
+            dead = list(takewhile(lambda one: one.id < last and not one.entries, self._live.segments.values()))
+            if dead:
+                self._start(self._drop(dead))
 
     async def close(self) -> None:
         """Let the run that is going on finish its segment: a thread may be at its file."""
@@ -76,16 +88,23 @@ class Compactor:
     def _tidy(self) -> None:
         self._timer = None
         if self._task is None and self._garbage() > self._tidy_bytes:
-            self._begin()
+            self._start(self._run())
 
-    def _begin(self) -> None:
-        self._task = self._loop.create_task(self._run())
+    def _start(self, run: Coroutine[None, None, None]) -> None:
+        self._task = self._loop.create_task(run)
         self._task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         self._task = None
         if not task.cancelled():  # as by a loop that is shut down
             task.result()
+
+    async def _drop(self, dead: list[Segment]) -> None:
+        try:
+            for segment in dead:
+                await self._remove(segment)
+        except OSError as err:
+            self._failed(f"{self._folder}: cannot remove files: {err}")
 
     async def _run(self) -> None:
         try:

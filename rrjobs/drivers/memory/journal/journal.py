@@ -124,6 +124,10 @@ class Journal:
         """See Listener."""
         self._compactor.consider()
 
+    def stuck(self, segment: int) -> None:
+        """See Listener."""
+        self._compactor.relieve(segment)
+
     def _closed_with(self, err: OSError | None) -> None:
         if err is not None:
             self.failing(f"{self._path}: cannot be closed properly: {err}")

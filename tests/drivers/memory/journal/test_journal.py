@@ -191,6 +191,33 @@ async def test_a_journal_that_filled_its_disk_can_be_drained_and_gives_the_room_
     assert sum(len(disk.read(FOLDER / name)) for name in disk.names(FOLDER)) < 3000
 
 
+@pytest.mark.parametrize("letter_waits", [False, True])
+async def test_a_disk_without_any_room_gets_some_from_files_that_only_hold_what_ended(open_on, disk, letter_waits):
+    journal = await open_on(segment_bytes=1000)
+    numbers = [number for _ in range(10) for number in await journal.add(1, [b"x" * 50] * 10)]
+    full = True
+    disk.fault = lambda number, call: "ENOSPC" if full and call in ("write", "create") else ""
+    if letter_waits:
+        group = journal.group()
+        group.remove(numbers.pop(0))
+        group.add(2, b"dead")
+        journal.keep(group)
+    journal.remove(*numbers[:-1])
+    files = len(disk.names(FOLDER))
+    tries = len(disk.log)
+    await until(lambda: len(disk.log) > tries + 20, "attempts")
+    if letter_waits:
+        assert len(disk.names(FOLDER)) == files
+        assert len(await live(disk)) == 100
+    else:
+        assert len(disk.names(FOLDER)) <= 2
+    full = False
+    await until(lambda: not journal.state.reason, "the recovery")
+    await journal.sync()
+    expected = [(1, b"x" * 50)] + [(2, b"dead")] * letter_waits
+    assert sorted((await live(disk)).values()) == expected
+
+
 async def test_after_a_failed_sync_the_file_is_left_and_what_it_held_unsynced_is_written_again(open_on, disk, told):
     journal = await open_on()
     numbers = await journal.add(1, [b"x"] * 2)

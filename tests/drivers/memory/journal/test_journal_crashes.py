@@ -164,3 +164,25 @@ async def test_a_crash_after_failures_finds_everything_that_was_acknowledged(syn
         assert recovered(disk.after_kill()) in ends, seed
         for left in range(8):
             assert recovered(disk.after_crash(left)) in ends, (seed, left)
+
+
+@pytest.mark.parametrize("what", ["EIO", "ENOSPC"])
+async def test_a_crash_while_nothing_can_be_written_finds_everything_that_was_acknowledged(what):
+    for seed in range(150):
+        dice = random.Random(seed)
+        first = dice.randint(4, 80)
+        crash = first + dice.randint(2, 10)
+        faults = dict.fromkeys(range(first, crash), what) | {crash: "crash"}
+        blind = dice.choice(({"write", "create"}, {"write", "create", "truncate", "fdatasync"}))
+        disk = MemoryDisk(lambda number, call, faults=faults, blind=blind: told(faults.get(number, ""), call, blind))
+        ledger = await run(disk, Sync.ALWAYS)
+        assert ledger is not None
+        ends = list(ledger.possible())
+        assert recovered(disk.after_kill()) in ends, seed
+        for left in range(8):
+            assert recovered(disk.after_crash(left)) in ends, (seed, left)
+
+
+def told(what: str, call: str, failing: set[str]) -> str:
+    """The fault, for a disk that fails only some calls; a crash comes at any."""
+    return what if what == "crash" or call in failing else ""
