@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 
 from rrjobs.cli.options import options_of
+from rrjobs.cli.pools_table import pools_table
 from rrjobs.rpc.client import RpcClient
 
 REFRESH_S = 1.0
@@ -36,7 +37,7 @@ def workers(context: click.Context, pools: tuple[str, ...], interactive: bool, a
 
 
 def snapshot(client: RpcClient, pools: tuple[str, ...]) -> dict[str, Any]:
-    """`{"workers": {pool: [...]}, "pipelines": [...]}` as the server tells it."""
+    """`{"workers": {plugin: [...]}, "pools": [...], "pipelines": [...]}` as the server tells it."""
     listed: Any = client.json("informer.List")
     found: dict[str, Any] = {}
     for name in pools or listed:
@@ -44,7 +45,9 @@ def snapshot(client: RpcClient, pools: tuple[str, ...]) -> dict[str, Any]:
             client.json("status.Status", {"plugin": name})
         reply: Any = client.json("informer.Workers", name)
         found[name] = reply["workers"]
-    return {"workers": found, "pipelines": client.json("informer.Jobs", "jobs") or []}
+    every: Any = client.json("informer.Pools")
+    summaries = [one for one in every if one["plugin"] in found] or every  # the latter: one pool for several kinds
+    return {"workers": found, "pools": summaries, "pipelines": client.json("informer.Jobs", "jobs") or []}
 
 
 def _live(client: RpcClient, pools: tuple[str, ...]) -> None:
@@ -62,6 +65,7 @@ def _live(client: RpcClient, pools: tuple[str, ...]) -> None:
 
 def _drawn(state: Mapping[str, Any]) -> Group:
     tables = [_workers_table(name, rows) for name, rows in state["workers"].items()]
+    tables.append(pools_table(state["pools"], time.time()))
     if state["pipelines"]:
         tables.append(_pipelines_table(state["pipelines"]))
     return Group(*tables)

@@ -153,8 +153,10 @@ class Lane:
 
     def backlog(self) -> Backlog:
         """See Borrower."""
-        if self._oldest is None or self._first() is None:
+        if self._first() is None:
             return Backlog(0, 0.0, 0)
+        if self._oldest is None:
+            return Backlog(len(self._queue), 0.0, 0)
         return Backlog(len(self._queue), self._oldest.since, self._oldest.gone)
 
     def _wake(self) -> None:

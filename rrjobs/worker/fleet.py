@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Iterable, Sequence
 
-from rrjobs.worker.info import WorkerInfo
+from rrjobs.worker.info import PoolInfo, WorkerInfo
 from rrjobs.worker.pool import Pool
 
 
@@ -39,6 +39,10 @@ class Fleet:
     def workers(self, name: str) -> Sequence[WorkerInfo]:
         """A snapshot; empty for an unknown name."""
         return [info for pool in self.of(name) for info in pool.workers()]
+
+    def pools(self) -> Sequence[PoolInfo]:
+        """A snapshot of each."""
+        return [pool.info() for pool in self.all()]
 
     async def start(self) -> None:
         """Start all pools; raises SpawnError, and then none is left."""

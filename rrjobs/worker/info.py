@@ -23,6 +23,25 @@ class WorkerInfo:
     pool: str
 
 
+@dataclass(frozen=True, slots=True)
+class PoolInfo:
+    """A pool as a whole. `workers` it keeps, booting ones included, between `min` and `max`; `reason`: why their number
+    changed last, at unix time `changed_at` (0: never). `longest_id` is what is executed longest, "" for nothing.
+    """
+
+    name: str
+    plugin: str
+    workers: int
+    min: int
+    max: int
+    reason: str
+    changed_at: float
+    waiting: int
+    longest_id: str
+    longest_pid: int
+    longest_s: float
+
+
 def resident_bytes(pid: int) -> int:
     """Resident memory of a process; 0 when it is gone."""
     try:

@@ -14,8 +14,9 @@ from typing import Any, Protocol
 from rrjobs.errors import PoolStopped, SpawnError
 from rrjobs.runtime.events import Events
 from rrjobs.worker.config import PoolConfig
-from rrjobs.worker.info import WorkerInfo, cpu_percent, resident_bytes
+from rrjobs.worker.info import PoolInfo, WorkerInfo, cpu_percent, resident_bytes
 from rrjobs.worker.launcher import Launcher
+from rrjobs.worker.running import Running, running
 from rrjobs.worker.scaler import Backlog, Range, Scaler
 from rrjobs.worker.scaling_config import MAX_WORKERS
 from rrjobs.worker.state import WorkerState
@@ -228,6 +229,27 @@ class Pool:
             )
             for worker in self._workers.values()
         ]
+
+    def running(self) -> list[Running]:
+        """What its workers execute now, the longest first."""
+        return running(self._workers.values(), time.monotonic())
+
+    def info(self) -> PoolInfo:
+        """A snapshot of the whole."""
+        span, longest = self.range, next(iter(self.running()), None)
+        return PoolInfo(
+            name=self.name,
+            plugin=self.mode,
+            workers=self._target,
+            min=span.min,
+            max=span.max,
+            reason=span.reason,
+            changed_at=span.changed_at,
+            waiting=self.backlog().waiting,
+            longest_id=longest.ident if longest else "",
+            longest_pid=longest.pid if longest else 0,
+            longest_s=round(longest.for_s, 3) if longest else 0.0,
+        )
 
     def demand(self, waiting: int) -> None:
         """Deliveries wait and nobody is free: a debug pool makes a worker for each, a scaled one looks into it."""

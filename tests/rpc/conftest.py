@@ -85,6 +85,24 @@ class RecordedWorker:
     command: str = ""
 
 
+@dataclass(frozen=True)
+class RecordedPool:
+    name: str
+    reason: str = ""
+    longest_id: str = ""
+    longest_pid: int = 0
+    longest_s: float = 0.0
+    workers: int = 3
+    min: int = 2
+    max: int = 9
+    changed_at: float = 12.5
+    waiting: int = 20
+
+    @property
+    def plugin(self) -> str:
+        return self.name
+
+
 @dataclass
 class RecordingPools:
     calls: list[tuple[str, str]] = field(default_factory=list)
@@ -97,6 +115,9 @@ class RecordingPools:
 
     def workers(self, name: str) -> list[RecordedWorker]:
         return [RecordedWorker()] if self.has(name) else []
+
+    def pools(self) -> list[RecordedPool]:
+        return [RecordedPool("http"), RecordedPool("jobs", "20 waiting", "job-7", 42, 1.5)]
 
     async def add_worker(self, name: str) -> None:
         self.calls.append(("add", name))

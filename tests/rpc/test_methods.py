@@ -165,6 +165,15 @@ async def test_workers_have_all_eight_keys_and_an_unknown_plugin_has_none(caller
     assert await ask(caller, "informer.Workers", "nope") == {"workers": []}
 
 
+async def test_pools_are_told_with_their_range_the_last_reason_and_the_longest_execution(caller):
+    common = {"workers": 3, "min": 2, "max": 9, "changedAt": 12.5, "waiting": 20}
+    longest = {"id": "job-7", "pid": 42, "seconds": 1.5}
+    assert await ask(caller, "informer.Pools", True) == [
+        {"pool": "http", "plugin": "http", "reason": "", "longest": None, **common},
+        {"pool": "jobs", "plugin": "jobs", "reason": "20 waiting", "longest": longest, **common},
+    ]
+
+
 async def test_workers_are_added_and_removed(caller, stub):
     assert await ask(caller, "informer.AddWorker", "http") is False
     assert await ask(caller, "informer.RemoveWorker", "jobs") is False

@@ -30,6 +30,33 @@ class Worker(Protocol):
     def command(self) -> str: ...
 
 
+class PoolSummary(Protocol):
+    """What is told of one pool as a whole."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def plugin(self) -> str: ...
+    @property
+    def workers(self) -> int: ...
+    @property
+    def min(self) -> int: ...
+    @property
+    def max(self) -> int: ...
+    @property
+    def reason(self) -> str: ...
+    @property
+    def changed_at(self) -> float: ...
+    @property
+    def waiting(self) -> int: ...
+    @property
+    def longest_id(self) -> str: ...
+    @property
+    def longest_pid(self) -> int: ...
+    @property
+    def longest_s(self) -> float: ...
+
+
 class Pools(Protocol):
     """Plugins that have workers, by RoadRunner's plugin names: `http`, `jobs`, ..."""
 
@@ -42,6 +69,8 @@ class Pools(Protocol):
     def workers(self, name: str) -> Sequence[Worker]:
         """Empty for a name that is not known."""
         ...
+
+    def pools(self) -> Sequence[PoolSummary]: ...
 
     async def add_worker(self, name: str) -> None: ...
 
@@ -66,6 +95,7 @@ class InformerMethods:
         return [
             Method("informer.List", ANYTHING, ANYTHING, self._list),
             Method("informer.Workers", TEXT, ANYTHING, self._workers),
+            Method("informer.Pools", ANYTHING, ANYTHING, self._summaries),
             Method("informer.Jobs", TEXT, ANYTHING, self._jobs, waits=True),
             Method("informer.AddWorker", TEXT, ANYTHING, self._add, waits=True),
             Method("informer.RemoveWorker", TEXT, ANYTHING, self._remove, waits=True),
@@ -76,6 +106,9 @@ class InformerMethods:
 
     async def _workers(self, plugin: str) -> dict[str, list[dict[str, object]]]:
         return {"workers": [_worker(info) for info in self._pools.workers(plugin)]}
+
+    async def _summaries(self, _: None) -> list[dict[str, object]]:
+        return [_summary(pool) for pool in self._pools.pools()]
 
     async def _jobs(self, plugin: str) -> list[dict[str, object]] | None:
         if plugin != "jobs" or self._pipelines is None:
@@ -107,6 +140,23 @@ def _worker(info: Worker) -> dict[str, object]:
         "CPUPercent": info.cpu_percent,
         "command": info.command,
         "statusStr": info.status_text,
+    }
+
+
+def _summary(pool: PoolSummary) -> dict[str, object]:
+    """RoadRunner has nothing like it."""
+    return {
+        "pool": pool.name,
+        "plugin": pool.plugin,
+        "workers": pool.workers,
+        "min": pool.min,
+        "max": pool.max,
+        "reason": pool.reason,
+        "changedAt": pool.changed_at,
+        "waiting": pool.waiting,
+        "longest": {"id": pool.longest_id, "pid": pool.longest_pid, "seconds": pool.longest_s}
+        if pool.longest_id
+        else None,
     }
 
 
