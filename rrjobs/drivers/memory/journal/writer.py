@@ -70,6 +70,7 @@ class Writer:
         self._end = 0
         self._synced = 0
         self._sealed = True
+        self._abandoned = False
 
     def resume(self, header: Header, end: int) -> None:
         """Go on in an existing segment, cut at `end`, all of it on disk. Raises OSError."""
@@ -91,24 +92,20 @@ class Writer:
             return self._commit(order)
         except Exception as err:
             self._abandon()
-            return Failed(OSError(errno.EIO, f"unexpected {err!r}"), self._segment, self._end, abandoned=True)
+            return Failed(OSError(errno.EIO, f"unexpected {err!r}"), self._segment, self._end, self._abandoned)
 
     def _commit(self, order: Order) -> Written | Failed:
+        self._abandoned = False
         try:
             roomy = self._look_for_room(order)
-            self._change_to(order)
-        except OSError as err:
-            return Failed(err, self._segment, self._end, abandoned=self._fd < 0)
-        try:
+            if order.batch.segment != self._segment:
+                self._finish()
+                self._begin(new_header(order.batch.segment, self._end, order.oldest, order.next_number))
             self._append(order.batch)
-        except OSError as err:
-            return Failed(err, self._segment, self._end, abandoned=not self._cut(err))
-        try:
             if order.sync:
                 self._sync()
         except OSError as err:
-            self._abandon()
-            return Failed(err, self._segment, self._end, abandoned=True)
+            return Failed(err, self._segment, self._end, self._abandoned)
         return Written(self._end, roomy)
 
     def close(self) -> OSError | None:
@@ -132,21 +129,9 @@ class Writer:
             raise OSError(errno.ENOSPC, f"less than {order.reserve_bytes} bytes would be left on the disk")
         return roomy
 
-    def _change_to(self, order: Order) -> None:
-        if order.batch.segment == self._segment and self._fd >= 0:
-            return
-        if self._fd >= 0:
-            self._finish()
-        header = new_header(order.batch.segment, self._end, order.oldest, order.next_number)
-        self._begin(header)
-
     def _finish(self) -> None:
         """The current segment takes no more; its successor may only begin when all of it is on disk."""
-        try:
-            self._sync()
-        except OSError:
-            self._abandon()
-            raise
+        self._sync()
         self._let_go()
 
     def _begin(self, header: Header) -> None:
@@ -172,8 +157,14 @@ class Writer:
         self._end = self._synced = HEADER_BYTES
 
     def _append(self, batch: Batch) -> None:
-        if not batch.empty:
-            self._write(encode(*batch.columns(), self._seed, self._end, self._end - self._synced))
+        if batch.empty:
+            return
+        record = encode(*batch.columns(), self._seed, self._end, self._end - self._synced)
+        try:
+            self._write(record)
+        except OSError as err:
+            self._cut(err)
+            raise
 
     def _write(self, record: bytearray) -> None:
         self._write_at(self._fd, memoryview(record), self._end)
@@ -190,19 +181,23 @@ class Writer:
 
     def _sync(self) -> None:
         if self._synced < self._end:
-            self._disk.fdatasync(self._fd)
+            try:
+                self._disk.fdatasync(self._fd)
+            except OSError:
+                self._abandon()
+                raise
             self._synced = self._end
 
-    def _cut(self, err: OSError) -> bool:
-        """Whether the segment can go on without what was half written to it."""
+    def _cut(self, err: OSError) -> None:
+        """A full disk leaves a good file behind, once what was half written to it is gone."""
         if err.errno in FULL:
             with suppress(OSError):
                 self._disk.truncate(self._fd, self._end)
-                return True
+                return
         self._abandon()
-        return False
 
     def _abandon(self) -> None:
+        self._abandoned = True
         self._end = self._synced
         with suppress(OSError):
             self._disk.truncate(self._fd, self._end)
