@@ -65,7 +65,6 @@ class Root(Section):
         "otel": "there is no tracing",
         "app-logger": "`app.*` calls need no section; their level is `logs.channels.app.level`",
         "app": "`app.*` calls need no section; their level is `logs.channels.app.level`",
-        "state_dir": "jobs in memory do not survive the process",
         "dashboard": "",
     }
 
@@ -91,4 +90,10 @@ class Root(Section):
     status: StatusConfig | None = setting(None, "Health and readiness.")
     metrics: MetricsConfig | None = setting(None, "Prometheus metrics.")
     logs: LogConfig = setting(LogConfig, "Logs.")
+    state_dir: str = setting(
+        ".rrjobs",
+        "Folder for what outlives the server: jobs in memory that waited at a clean stop, journals without a path of their own. "
+        "Relative to the configuration file.",
+        differs="RoadRunner keeps nothing",
+    )
     endure: EndureConfig = setting(EndureConfig, "The end of the server.")

@@ -28,7 +28,6 @@ class PipelineConfig(Section):
     """One named route of jobs, bound to a driver."""
 
     not_yet: ClassVar[Mapping[str, str]] = {
-        "journal": "jobs in memory do not survive the process",
         "reserve": "",
         "max_workers": "",
         "aging_s": "",

@@ -89,6 +89,10 @@ class Queue(Source, Protocol):
     @property
     def dead(self) -> DeadLetters: ...
 
+    async def open(self) -> None:
+        """Get ready for pushes, before `run`; raises DriverError when this pipeline cannot be had."""
+        ...
+
     async def push(self, jobs: Sequence[Job]) -> None:
         """The broker has them all once this returns, or it raises PushRefused and says how many it took."""
         ...

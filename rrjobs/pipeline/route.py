@@ -52,7 +52,8 @@ class Route:
         self._task: asyncio.Task[None] | None = None
 
     async def open(self, consume: bool) -> None:
-        """Run the driver, paused or consuming from the start; on an error it still has to be closed."""
+        """Open and run the driver, paused or consuming from the start; on an error it still has to be closed."""
+        await self._limited(self.driver.open(), "open")
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"pipeline {self.name}")
         if consume:
             await self._limited(self.driver.resume(), "start")

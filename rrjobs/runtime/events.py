@@ -5,7 +5,7 @@ The names, their fields and their levels are one table, `EVENTS`; emitting a nam
 
 import logging
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 Listener = Callable[[str, Mapping[str, object]], None]
 
@@ -40,6 +40,8 @@ EVENTS: dict[str, EventKind] = {
     "pipeline.resumed": EventKind("jobs", logging.INFO),
     "pipeline.destroyed": EventKind("jobs", logging.INFO),
     "pipeline.failed": EventKind("jobs", logging.ERROR),
+    "pipeline.parked": EventKind("jobs", logging.INFO),
+    "pipeline.taken_up": EventKind("jobs", logging.INFO),
     "journal.cut": EventKind("jobs", logging.WARNING),
     "journal.failing": EventKind("jobs", logging.ERROR),
     "journal.recovered": EventKind("jobs", logging.INFO),
@@ -57,7 +59,17 @@ EVENTS: dict[str, EventKind] = {
     "server.stopped": EventKind("rrjobs", logging.INFO),
     "server.warning": EventKind("rrjobs", logging.WARNING),
     "server.failed": EventKind("rrjobs", logging.ERROR),
+    "loop.blocked": EventKind("rrjobs", logging.ERROR),
+    "loop.turning": EventKind("rrjobs", logging.WARNING),
 }
+
+
+class PromptLogger(logging.Logger):
+    """A logger that can do without the event loop."""
+
+    def log_at_once(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """As `log`, from any thread; what was logged before may come out later."""
+        raise NotImplementedError
 
 
 class Events:
@@ -84,3 +96,10 @@ class Events:
         self._loggers[kind.channel].log(kind.level if level is None else level, name, extra={"fields": fields})
         for listener in self._listeners.get(name, ()):
             listener(name, fields)
+
+    def emit_at_once(self, name: str, **fields: object) -> None:
+        """Log the event from any thread, past all queues: the loop may never turn again. Listeners are not told."""
+        kind = EVENTS[name]
+        logger = self._loggers[kind.channel]
+        log = logger.log_at_once if isinstance(logger, PromptLogger) else logger.log
+        log(kind.level, name, extra={"fields": fields})

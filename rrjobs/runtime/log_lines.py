@@ -55,6 +55,8 @@ SENTENCES: dict[str, str] = {
     "pipeline.paused": "pipeline {pipeline} is paused",
     "pipeline.resumed": "pipeline {pipeline} consumes",
     "pipeline.destroyed": "pipeline {pipeline} was destroyed",
+    "pipeline.parked": "pipeline {pipeline}: {jobs} jobs and {letters} dead letters are kept for the next start",
+    "pipeline.taken_up": "pipeline {pipeline}: {jobs} jobs and {letters} dead letters of the last run were taken up",
     "pipeline.failed": "pipeline {pipeline} is in trouble: {error}",
     "http.request": "{status} {method} {URI} {elapsed_ms} ms",
     "http.failed": "{method} {path} failed: {reason}",
@@ -67,6 +69,8 @@ SENTENCES: dict[str, str] = {
     "app.message": "{message}",
     "server.warning": "{text}",
     "server.failed": "{text}",
+    "loop.blocked": "{reason}",
+    "loop.turning": "the event loop turns again, after {seconds} s",
     "log.dropped": "{lines} log lines were dropped: whoever reads them is too slow",
 }
 """What people read instead of the event's name; fields that a sentence does not use follow it as `key=value`."""

@@ -171,7 +171,6 @@ def test_another_version_is_read_with_a_warning(read):
         "http: {address: ':80', static: {dir: .}}",
         "http: {address: ':80', http2: {h2c: true}}",
         "http: {address: ':80', pool: {max_workers: 5}}",
-        "jobs: {pipelines: {a: {driver: memory, config: {journal: {path: x}}}}}",
         "logs: {line_ending: x}",
     ],
 )

@@ -65,6 +65,9 @@ class BrokenDriver:
         self.consuming = False
         self.closed = asyncio.Event()
 
+    async def open(self) -> None:
+        await self._maybe_hang("open")
+
     async def run(self, sink: Sink) -> None:
         self.runs += 1
         if self.errors:
@@ -106,6 +109,7 @@ class Drivers(DriverTable):
     """The real table, and `broken`."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.broken = BrokenDriver()
 
     def configured(self, driver: str, pipeline: str, config: Section, events: Events) -> Queue:

@@ -6,14 +6,18 @@ this pipeline are there or in a worker. What failed for good is a letter in `dea
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import cast
 
 from rrjobs.drivers.declared import positive
 from rrjobs.drivers.memory.config import MemoryConfig
 from rrjobs.drivers.memory.delayed import Delayed, Timers
 from rrjobs.drivers.memory.letters import MemoryLetters
-from rrjobs.drivers.memory.store import Store, Volatile
-from rrjobs.errors import AlreadyInState, PushRefused
+from rrjobs.drivers.memory.quota import Quota
+from rrjobs.drivers.memory.store import Kept, Store, Volatile
+from rrjobs.drivers.memory.stores import store_for
+from rrjobs.errors import AlreadyInState, JournalError, PushRefused
 from rrjobs.pipeline.delivery import JobDelivery, Judge
 from rrjobs.pipeline.driver import DelayedJob, Sink, SourceState
 from rrjobs.pipeline.job import Job
@@ -36,26 +40,43 @@ class MemoryDriver:
         pipeline: str,
         config: MemoryConfig,
         events: Events,
+        state_dir: Path | None = None,
+        *,
         timers: Timers | None = None,
         store: Store | None = None,
     ) -> None:
+        """Without `state_dir`, or a store of its own, nothing outlives the process."""
         self._pipeline = pipeline
         self._prefetch = config.prefetch
         self._timers = timers or cast(Timers, asyncio.get_running_loop())
         self._waiting: PriorityQueue[Job] = PriorityQueue()
         self._delayed = Delayed(self._came_due, self._timers)
-        self.dead = MemoryLetters(store or Volatile(), self._accept)
+        self._store = store or (store_for(pipeline, config, events, state_dir) if state_dir else Volatile())
+        self._quota = (
+            Quota(pipeline, config.max_jobs, config.max_bytes) if config.max_jobs or config.max_bytes else None
+        )
+        self.dead = MemoryLetters(self._store, self._accept)
         self._sink: Sink | None = None
         self._in_flight = 0
         self._paused = True
         self._moving = False
         self._awaits_room = False
         self._closed = asyncio.Event()
+        self._closed_text = f"the pipeline {pipeline} is closed"
+        self._all_settled: asyncio.Event | None = None
 
     @staticmethod
     def declared(spec: Mapping[str, str]) -> MemoryConfig:
         """The configuration that a declaration at run time means."""
         return MemoryConfig(prefetch=positive(spec, "prefetch", MemoryConfig().prefetch))
+
+    async def open(self) -> None:
+        """Take up what the store held. Raises DriverError."""
+        kept = await self._store.open()
+        self.dead.take_up(kept.letters)
+        if self._quota is not None:
+            self._quota.add(kept.jobs)
+        self._enqueue(kept.jobs)
 
     async def run(self, sink: Sink) -> None:
         """Hand over jobs until `close`."""
@@ -64,12 +85,27 @@ class MemoryDriver:
         await self._closed.wait()
 
     async def push(self, jobs: Sequence[Job]) -> None:
-        """Keep them; never waits. Raises PushRefused once closed."""
-        self._accept(jobs)
+        """Keep them; with a journal, return when they are safe. Raises PushRefused, and takes none."""
+        if self._closed.is_set():
+            raise PushRefused(self._closed_text)
+        if self._quota is not None:
+            self._quota.take(jobs)
+        try:
+            await self._store.accept(jobs, partial(self._enqueue, jobs))
+        except JournalError as err:
+            for job in jobs:
+                self._ended(job)
+            raise PushRefused(f"the pipeline {self._pipeline} cannot keep it: {err}") from err
 
     def _accept(self, jobs: Sequence[Job]) -> None:
+        """Replayed letters: the store has them, and limits do not apply."""
+        if self._quota is not None:
+            self._quota.add(jobs)
+        self._enqueue(jobs)
+
+    def _enqueue(self, jobs: Sequence[Job]) -> None:
         if self._closed.is_set():
-            raise PushRefused(f"the pipeline {self._pipeline} is closed")
+            return  # what the store keeps is there at the next start
         for job in jobs:
             if job.delay_s > 0:
                 self._delayed.add(job)
@@ -98,6 +134,7 @@ class MemoryDriver:
             ready=not self._paused,
             active=len(self._waiting) + self._in_flight,
             delayed=len(self._delayed),
+            error=self._store.trouble,
         )
 
     async def delayed(self, limit: int) -> list[DelayedJob]:
@@ -105,39 +142,62 @@ class MemoryDriver:
         return [DelayedJob(job, in_s) for in_s, job in self._delayed.soonest(limit)]
 
     async def close(self) -> None:
-        """Drop everything that is not in a worker."""
+        """Hand everything that is not in a worker to the store; one that keeps all waits for the others too."""
         if self._closed.is_set():
             return
         self._closed.set()
         self._paused = True
+        self.dead.closed = self._closed_text
+        jobs: list[Job] = []
         if self._sink is not None:
-            self._in_flight -= len(self._sink.remove(self._pipeline))
-        self._waiting = PriorityQueue()
+            jobs += [one.job for one in self._sink.remove(self._pipeline) if isinstance(one, JobDelivery)]
+        self._in_flight -= len(jobs)
+        jobs += self._waiting.take(lambda job: True)
+        for in_s, job in self._delayed.soonest(len(self._delayed)):
+            job.delay_s = in_s
+            jobs.append(job)
         self._delayed.clear()
+        if self._store.lasting and self._in_flight:
+            self._all_settled = asyncio.Event()
+            await self._all_settled.wait()
+        await self._store.close(Kept(jobs, self.dead.held))
 
     def settle(self, delivery: JobDelivery, outcome: Outcome) -> None:
         """Forget the job, keep the copy that the outcome asks for, or keep a letter."""
         self._in_flight -= 1
-        if outcome.action is not Action.ACK and not self._closed.is_set():
+        if outcome.action is Action.ACK:
+            self._store.done(delivery.job)
+            self._ended(delivery.job)
+        else:
             self._settle_unfinished(delivery.job, outcome)
         if self._waiting:
             self._move()
+        if self._all_settled is not None and not self._in_flight:
+            self._all_settled.set()
 
     def _settle_unfinished(self, job: Job, outcome: Outcome) -> None:
         if outcome.letter is not None:
             self.dead.bury(job, outcome.letter)
+            self._ended(job)
         elif outcome.redeliver:
             again = job.again(outcome.delay_s, outcome.headers)
-            if again.delay_s > 0:
-                self._delayed.add(again)
-            else:
-                self._waiting.push(again.priority, again)
+            self._store.again(job, again)
+            self._enqueue((again,))
+        else:
+            self._store.done(job)
+            self._ended(job)
+
+    def _ended(self, job: Job) -> None:
+        if self._quota is not None:
+            self._quota.give_back(job)
 
     def take_back(self, delivery: JobDelivery, reason: str) -> None:
         """Back to the front of its equals; several come back last first."""
         self._in_flight -= 1
         if not self._closed.is_set():
             self._waiting.push_front(delivery.priority, (delivery.job,))
+        elif self._all_settled is not None and not self._in_flight:
+            self._all_settled.set()
 
     def _came_due(self, jobs: list[Job]) -> None:
         for job in jobs:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 
 from rrjobs.drivers.memory.store import Store
+from rrjobs.errors import PushRefused
 from rrjobs.pipeline.dead_letter import ALL, DeadLetter, LetterCounts, Limits, Wanted
 from rrjobs.pipeline.job import Job
 
@@ -22,6 +23,8 @@ class MemoryLetters:
         self, store: Store, accept: Callable[[Sequence[Job]], None], now: Callable[[], float] = time.time
     ) -> None:
         self.limits = Limits()
+        self.closed = ""
+        """Why no letter can be replayed any more."""
         self._store = store
         self._accept = accept
         self._now = now
@@ -30,6 +33,17 @@ class MemoryLetters:
         self._lost = 0
         self._reviving: set[str] = set()
         self._gone: dict[str, str] = {}
+
+    def take_up(self, letters: Sequence[DeadLetter]) -> None:
+        """Letters that a store held, oldest first."""
+        for letter in letters:
+            self._held[letter.key] = letter
+            self._bytes += letter.size_bytes
+
+    @property
+    def held(self) -> list[DeadLetter]:
+        """All of them, oldest first."""
+        return list(self._held.values())
 
     async def counts(self) -> LetterCounts:
         """See DeadLetters."""
@@ -71,17 +85,21 @@ class MemoryLetters:
 
     async def _revive(self, letters: Sequence[DeadLetter]) -> None:
         """The one place where letters become jobs: accepted first, then gone."""
+        if self.closed:
+            raise PushRefused(self.closed)
         jobs = [letter.job() for letter in letters]
         for job in jobs:
             job.pushed_at = self._now()
         keys = {letter.key for letter in letters}
         self._reviving |= keys
-        try:
-            await self._store.revive(letters, jobs)
-            self._accept(jobs)
-            self._remove(letters, "was replayed already")
-        finally:
-            self._reviving -= keys
+
+        def revived(kept: bool) -> None:
+            self._reviving.difference_update(keys)
+            if kept:
+                self._remove(letters, "was replayed already")
+                self._accept(jobs)
+
+        await self._store.revive(letters, jobs, revived)
 
     def _why_not(self, key: str) -> str:
         if key in self._reviving:

@@ -37,7 +37,7 @@ async def started(clock, sink):
     running: list[tuple[MemoryDriver, asyncio.Task[None]]] = []
 
     async def make(prefetch: int = 100_000, consuming: bool = True) -> MemoryDriver:
-        driver = MemoryDriver("test", MemoryConfig(prefetch=prefetch), Events(), clock)
+        driver = MemoryDriver("test", MemoryConfig(prefetch=prefetch), Events(), timers=clock)
         driver.judge = PolicyJudge()
         running.append((driver, asyncio.create_task(driver.run(sink))))
         await asyncio.sleep(0)

@@ -151,18 +151,23 @@ class SlowStore(Volatile):
     """A store that takes until the test says so, or refuses."""
 
     def __init__(self) -> None:
-        self.done = asyncio.get_running_loop().create_future()
+        self.answer = asyncio.get_running_loop().create_future()
         self.asked = 0
 
-    async def revive(self, letters, jobs) -> None:
+    async def revive(self, letters, jobs, then) -> None:
         self.asked += 1
-        await self.done
+        try:
+            await self.answer
+        except DriverError:
+            then(False)
+            raise
+        then(True)
 
 
 @pytest.fixture
 async def slow(clock, sink):
     store = SlowStore()
-    driver = MemoryDriver("test", MemoryConfig(), Events(), clock, store)
+    driver = MemoryDriver("test", MemoryConfig(), Events(), timers=clock, store=store)
     driver.judge = PolicyJudge()
     running = asyncio.create_task(driver.run(sink))
     await asyncio.sleep(0)
@@ -185,7 +190,7 @@ async def test_a_letter_stays_until_the_store_has_its_job_and_is_replayed_by_one
     driver.dead.limits = Limits(max_letters=1)
     await driver.push([job(2)])
     kill(sink)
-    store.done.set_result(None)
+    store.answer.set_result(None)
     assert await replaying == [""]
     assert (store.asked, sink.offered) == (1, ["1", "2", "1"])
 
@@ -195,13 +200,13 @@ async def test_a_replay_that_the_store_refuses_changes_nothing(slow, sink, job):
     await driver.push([job(1)])
     kill(sink)
     (key,) = await keys(driver)
-    store.done.set_exception(DriverError("the disk is full"))
+    store.answer.set_exception(DriverError("the disk is full"))
     with pytest.raises(DriverError, match="the disk is full"):
         await driver.dead.replay([key])
     assert await keys(driver) == [key]
     assert sink.offered == ["1"]
-    store.done = asyncio.get_running_loop().create_future()
-    store.done.set_result(None)
+    store.answer = asyncio.get_running_loop().create_future()
+    store.answer.set_result(None)
     assert await driver.dead.replay([key]) == [""]
 
 

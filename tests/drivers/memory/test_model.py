@@ -82,7 +82,7 @@ class MemoryDriverMachine(RuleBasedStateMachine):
         self.pushed = 0
 
     async def _make(self, prefetch: int) -> MemoryDriver:
-        return MemoryDriver("test", MemoryConfig(prefetch=prefetch), Events(), self.clock)
+        return MemoryDriver("test", MemoryConfig(prefetch=prefetch), Events(), timers=self.clock)
 
     def run(self, coro):
         return self.loop.run_until_complete(coro)

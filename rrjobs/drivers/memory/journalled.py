@@ -1,0 +1,150 @@
+"""The store of a pipeline with a journal: every change is an entry that comes or goes."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+from rrjobs.drivers.memory.entries import JOB, LETTER, decode_job, decode_letter, encode_job, encode_letter
+from rrjobs.drivers.memory.journal.config import JournalConfig
+from rrjobs.drivers.memory.journal.journal import Journal, open_journal
+from rrjobs.drivers.memory.journal.recovery import Recovered
+from rrjobs.drivers.memory.store import Kept
+from rrjobs.errors import JournalError
+from rrjobs.pipeline.dead_letter import DeadLetter
+from rrjobs.pipeline.job import Job
+from rrjobs.runtime.events import Events
+
+_BURST = 20_000
+"""Entries read in one turn of the event loop."""
+
+
+class Journalled:
+    """See Store. `folder` is the journal's."""
+
+    lasting = True
+
+    def __init__(self, pipeline: str, folder: Path, config: JournalConfig, events: Events) -> None:
+        self._pipeline = pipeline
+        self._folder = folder
+        self._config = config
+        self._events = events
+        self._opened: Journal | None = None
+        self._jobs: dict[Job, int] = {}
+        self._letters: dict[str, int] = {}
+
+    @property
+    def trouble(self) -> str:
+        """See Store."""
+        return self._opened.state.reason if self._opened is not None else ""
+
+    @property
+    def _journal(self) -> Journal:
+        assert self._opened is not None, "open comes first"
+        return self._opened
+
+    async def open(self) -> Kept:
+        """See Store."""
+        self._opened, recovered = await open_journal(self._folder, self._config, self._events)
+        jobs: list[Job] = []
+        letters: list[DeadLetter] = []
+        try:
+            await self._read(recovered, jobs, letters)
+        except BaseException:
+            await self._journal.close()
+            raise
+        return Kept(jobs, letters)
+
+    async def _read(self, recovered: Recovered, jobs: list[Job], letters: list[DeadLetter]) -> None:
+        now = time.time()
+        for place, (number, kind, payload) in enumerate(recovered):
+            try:
+                if kind == JOB:
+                    job = decode_job(payload, self._pipeline, now)
+                    self._jobs[job] = number
+                    jobs.append(job)
+                elif kind == LETTER:
+                    letter = decode_letter(payload, self._pipeline)
+                    self._letters[letter.key] = number
+                    letters.append(letter)
+                else:
+                    raise ValueError(f"it is of kind {kind}")
+            except (ValueError, TypeError, IndexError) as err:
+                reason = f"entry {number} is neither a job nor a dead letter: {err}"
+                raise JournalError(f"{self._folder}: {reason}", path=str(self._folder)) from err
+            if not place % _BURST:
+                await asyncio.sleep(0)
+
+    async def accept(self, jobs: Sequence[Job], then: Callable[[], None]) -> None:
+        """See Store."""
+        now = time.time()
+        group = self._journal.group()
+        numbers = group.add_all(JOB, [encode_job(job, now) for job in jobs])
+        written = self._journal.submit(group)
+        written.add_done_callback(partial(self._accepted, jobs, numbers, then))
+        await asyncio.shield(written)
+
+    def _accepted(
+        self, jobs: Sequence[Job], numbers: range, then: Callable[[], None], written: asyncio.Future[None]
+    ) -> None:
+        if not written.cancelled() and written.exception() is None:
+            self._jobs.update(zip(jobs, numbers, strict=True))
+            then()
+
+    def done(self, job: Job) -> None:
+        """See Store."""
+        self._journal.remove(self._jobs.pop(job))
+
+    def again(self, job: Job, copy: Job) -> None:
+        """See Store."""
+        group = self._journal.group()
+        group.remove(self._jobs.pop(job))
+        self._jobs[copy] = group.add(JOB, encode_job(copy, time.time()))
+        self._journal.keep(group)
+
+    def bury(self, job: Job, letter: DeadLetter, pushed_out: Sequence[DeadLetter]) -> None:
+        """See Store."""
+        group = self._journal.group()
+        group.remove(self._jobs.pop(job), *(self._letters.pop(old.key) for old in pushed_out))
+        self._letters[letter.key] = group.add(LETTER, encode_letter(letter))
+        self._journal.keep(group)
+
+    async def revive(self, letters: Sequence[DeadLetter], jobs: Sequence[Job], then: Callable[[bool], None]) -> None:
+        """See Store."""
+        now = time.time()
+        group = self._journal.group()
+        numbers = group.add_all(JOB, [encode_job(job, now) for job in jobs])
+        group.remove(*(self._letters[letter.key] for letter in letters))
+        try:
+            written = self._journal.submit(group)
+        except JournalError:
+            then(False)
+            raise
+        written.add_done_callback(partial(self._revived, letters, jobs, numbers, then))
+        await asyncio.shield(written)
+
+    def _revived(
+        self,
+        letters: Sequence[DeadLetter],
+        jobs: Sequence[Job],
+        numbers: range,
+        then: Callable[[bool], None],
+        written: asyncio.Future[None],
+    ) -> None:
+        kept = not written.cancelled() and written.exception() is None
+        if kept:
+            self._jobs.update(zip(jobs, numbers, strict=True))
+            for letter in letters:
+                del self._letters[letter.key]
+        then(kept)
+
+    def forget(self, letters: Sequence[DeadLetter]) -> None:
+        """See Store."""
+        if letters:
+            self._journal.remove(*(self._letters.pop(letter.key) for letter in letters))
+
+    async def close(self, left: Kept) -> None:
+        """See Store: all of it is in the journal."""
+        if self._opened is not None:
+            await self._opened.close()
