@@ -10,6 +10,7 @@ from rrjobs.errors import SpawnError
 from rrjobs.pipeline.delivery import JobDelivery
 from rrjobs.pipeline.dispatcher import Dispatcher
 from rrjobs.pipeline.job import Job
+from rrjobs.pipeline.judge import PolicyJudge
 from rrjobs.pipeline.outcome import Action, Outcome
 from rrjobs.runtime.events import Events
 from rrjobs.worker.config import PoolConfig, ServerConfig
@@ -47,6 +48,7 @@ class Table:
         self.depth = depth
         self.outcomes: dict[str, Outcome] = {}
         self.order: list[str] = []
+        self.judge = PolicyJudge()
         self._changed = asyncio.Event()
 
     async def start(self) -> "Table":
