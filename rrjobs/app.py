@@ -15,8 +15,10 @@ from rrjobs.pipeline.registry import Registry
 from rrjobs.runtime.events import Events
 from rrjobs.runtime.on_init import InitFailed, run_to_end
 from rrjobs.services.liveness import Liveness
-from rrjobs.services.status_config import LIVENESS_S
+from rrjobs.services.stand_in import StandIn
+from rrjobs.services.status_config import LIVENESS_S, STALL_S
 from rrjobs.services.statuses import Statuses
+from rrjobs.services.watchdog import Watchdog
 from rrjobs.worker.config import ServerConfig
 from rrjobs.worker.fleet import Fleet
 from rrjobs.worker.guard import Guard
@@ -66,6 +68,7 @@ class App:
         self.http = self._build_http()
         self.rpc = self._build_rpc()
         self.status = self._build_status()
+        self._watchdog = self._build_watchdog()
 
     async def start(self) -> None:
         """on_init, pipelines, RPC (workers may call it as they boot), pools, then HTTP; raises RRJobsError."""
@@ -82,6 +85,7 @@ class App:
                 await self.rpc.start()
             await self.fleet.start()
             self._liveness.start()
+            self._watchdog.start()
             if self.http is not None:
                 await self.http.start(self.dispatcher.sink(self._lane_of(HTTP)))
             if self.status is not None:
@@ -104,6 +108,7 @@ class App:
 
     async def stop(self, grace_s: float) -> None:
         """End everything: pools, then drivers (their last settles are done), then the services."""
+        self._watchdog.stop()
         self._liveness.stop()
         await self.fleet.stop(grace_s)
         if self.http is not None:
@@ -192,6 +197,11 @@ class App:
         from rrjobs.services.status import StatusServer
 
         return StatusServer(self.root.status, self.statuses)
+
+    def _build_watchdog(self) -> Watchdog:
+        status = self.status
+        stand_in = StandIn(lambda: status.sockets, status.blocked) if status is not None else None
+        return Watchdog(self.events, self.root.status.stall_s if self.root.status else STALL_S, stand_in)
 
     def _build_rpc(self) -> "RpcServer | None":
         if self.root.rpc is None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rrjobs.errors import RRJobsError
+from rrjobs.runtime.events import PromptLogger
 from rrjobs.runtime.log_config import ChannelConfig, FileLogConfig, LogConfig
 from rrjobs.runtime.log_file import File, Rotation
 from rrjobs.runtime.log_lines import Console, Line, Style, as_json, as_raw, wants_colour
@@ -22,7 +23,7 @@ _NOTHING: Mapping[str, object] = {}
 _STREAMS = {"stdout": 1, "stderr": 2}
 
 
-class EventLogger(logging.Logger):
+class EventLogger(PromptLogger):
     """A channel. Events take a short way past the logging module's records: requests are logged by the thousand."""
 
     def __init__(self, name: str, level: int = logging.NOTSET) -> None:
@@ -35,6 +36,13 @@ class EventLogger(logging.Logger):
         if level >= self.level:
             fields = kwargs["extra"]["fields"] if "extra" in kwargs else _NOTHING
             self.write(Line(time.time(), level, self.channel, str(msg), fields))
+
+    def log_at_once(self, level: int, msg: object, *args: object, **kwargs: Any) -> None:
+        """See PromptLogger."""
+        if level >= self.level:
+            line = Line(time.time(), level, self.channel, str(msg), kwargs["extra"]["fields"])
+            for style, outlet in self.outlets:
+                outlet.put_at_once(style(line))
 
     def write(self, line: Line) -> None:
         """To every output of the channel."""

@@ -5,6 +5,7 @@ a reader that is too slow: what exceeds the bound is dropped, counted, and told 
 """
 
 import asyncio
+import contextlib
 import logging
 import os
 import select
@@ -73,6 +74,17 @@ class Outlet:
                 return
         self._scheduled = True
         loop.call_soon(self._flush)
+
+    def put_at_once(self, text: str) -> None:
+        """From any thread, past the lines that wait: for what must be seen though the loop does not turn."""
+        left = f"{text}\n".encode("utf-8", "replace")
+        deadline = time.monotonic() + CLOSE_WAIT_S
+        with contextlib.suppress(OSError):
+            while left and (left_s := deadline - time.monotonic()) > 0 and not self._closed:
+                taken = self._target.write(left)
+                left = left[taken:]
+                if left:
+                    select.select([], [self._target.fileno()], [], left_s)
 
     def close(self) -> None:
         """Write what is left, for at most CLOSE_WAIT_S; safe twice."""

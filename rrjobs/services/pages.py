@@ -1,6 +1,7 @@
 """A small HTTP server for pages of the server itself: status, metrics."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
@@ -41,6 +42,11 @@ class PageServer:
     def address(self) -> Address:
         """Where it listens."""
         return self._server.address
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        """Those it listens at."""
+        return self._server.sockets
 
     async def start(self) -> None:
         """Listen."""

@@ -1,5 +1,6 @@
 """The status endpoints: /health, /ready and /jobs over HTTP (spec/jobs-and-rpc.md 8.1)."""
 
+import socket
 from collections.abc import Mapping, Sequence
 from urllib.parse import SplitResult, parse_qs
 
@@ -26,6 +27,15 @@ class StatusServer:
     def address(self) -> Address:
         """Where it listens."""
         return self._server.address
+
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        """Those it listens at."""
+        return self._server.sockets
+
+    def blocked(self, reason: str) -> tuple[int, bytes]:
+        """What every question is answered while the event loop cannot; called in another thread."""
+        return self._report({name: Verdict(UNAVAILABLE, reason) for name in self._statuses.names})
 
     async def start(self) -> None:
         """Listen."""

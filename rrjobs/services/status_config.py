@@ -9,6 +9,7 @@ from rrjobs.runtime.section import Section, setting
 from rrjobs.runtime.values import Int, Seconds, SecondsOrDefault
 
 LIVENESS_S = 60.0
+STALL_S = 5.0
 
 
 class StatusConfig(Section):
@@ -25,4 +26,11 @@ class StatusConfig(Section):
         "While all its workers are busy, an `exec_ttl` that is longer counts instead.",
         alias="liveness_s",
         differs="RoadRunner looks at workers only",
+    )
+    stall_s: Seconds = setting(
+        STALL_S,
+        "How long the event loop may stand still before its stacks go to the log and health and readiness turn red; "
+        "0 never.",
+        alias="stall_s",
+        differs="RoadRunner has no event loop",
     )

@@ -42,6 +42,11 @@ class HttpServer:
         """How many are open, parked ones included."""
         return len(self._connections)
 
+    @property
+    def sockets(self) -> tuple[socket.socket, ...]:
+        """Those it listens at; none before `start` and when it accepts no more."""
+        return tuple(self._sockets)
+
     async def start(self) -> None:
         """Listen; raises AddressError. `address` then has the real port."""
         self.now = asyncio.get_running_loop().time()
