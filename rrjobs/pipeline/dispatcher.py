@@ -61,7 +61,7 @@ class Dispatcher:
         finished = sum(lane.finished for lane in lanes)
         for lane in lanes:
             lane.draining = True
-        returned = sum(lane.drop_all() for lane in lanes)
+        returned = sum(lane.drop_all().total() for lane in lanes)
         for lane in lanes:
             if not lane.running:
                 lane.quiet.set()
