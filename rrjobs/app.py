@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from rrjobs import __version__
 from rrjobs.config.load import Loaded
 from rrjobs.drivers.table import DriverTable
 from rrjobs.pipeline.config import JobsConfig
-from rrjobs.pipeline.dispatcher import Dispatcher, DrainReport
+from rrjobs.pipeline.dispatcher import Dispatcher
+from rrjobs.pipeline.drain import Drain, Fates
 from rrjobs.pipeline.driver import Sink
 from rrjobs.pipeline.lane_plan import ANY, HTTP, JOBS, PlannedLane, job_lane, plan_lanes
 from rrjobs.pipeline.registry import Registry
@@ -36,6 +38,24 @@ if TYPE_CHECKING:  # imported for real only when the configuration has their sec
 RETRY_AFTER_S = 5
 """What clients are told while the server drains: another instance is probably there by then."""
 
+LAST_ANSWERS_S = 1.0
+"""How long connections that idle may still ask once more when another server has taken over."""
+
+FRESH_S = 0.2
+"""How long a client that has just connected has to send its request to a server that stops."""
+
+UPLOADS_S = 5.0
+"""How long requests that are still being received keep a server from stopping that has nothing else to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """What became of the work that was there when the server was told to stop; `sent_away`: requests that met 503."""
+
+    http: Fates
+    jobs: Fates
+    sent_away: int
+
 
 class App:
     """One server. `start` raises and leaves nothing behind; `drain` and `stop` end it."""
@@ -46,6 +66,7 @@ class App:
         self.events = events
         self.fleet = Fleet()
         self.registry: Registry | None = None
+        self.handed_over = False
         self._tree: Mapping[str, object] = loaded.tree
         self._guard = Guard()
         self._server = root.server or ServerConfig()
@@ -59,7 +80,9 @@ class App:
         self.metrics = self._build_metrics()
         if root.jobs is not None:
             on_push = self._job_metrics.pushed if self._job_metrics else None
-            self.registry = Registry(self._job_sink, events, root.jobs, DriverTable(), on_push)
+            self.registry = Registry(
+                self._job_sink, events, root.jobs, DriverTable(loaded.path.parent / root.state_dir), on_push
+            )
         stat = self.registry.stat if self.registry else None
         consumed = frozenset(root.jobs.consume) if root.jobs else frozenset()
         liveness_s = root.status.liveness_s if root.status else LIVENESS_S
@@ -96,15 +119,30 @@ class App:
             await self.stop(0.0)
             raise
 
-    async def drain(self, grace_s: float) -> DrainReport:
-        """Fetch nothing new, finish what runs within `grace_s`, give the rest back."""
+    async def drain(self, grace_s: float) -> Drain:
+        """Fetch nothing new, finish what runs within `grace_s`, give the rest back.
+
+        Where another server took the listening sockets over, clients that are still connected here get one more answer
+        from a worker, so that none of them notices.
+        """
+        deadline = asyncio.get_running_loop().time() + grace_s
         self.statuses.stopping = True
         if self.registry is not None:
             await self.registry.hold()
         if self.http is not None:
             self.http.stop_accepting()
+            if self.handed_over:
+                await self.http.last_answers(min(LAST_ANSWERS_S, grace_s))
             self.http.draining(RETRY_AFTER_S)
-        return await self.dispatcher.drain(grace_s)
+        drain = await self.dispatcher.drain(deadline - asyncio.get_running_loop().time())
+        if self.http is not None:
+            left_s = deadline - asyncio.get_running_loop().time()
+            await self.http.silence(FRESH_S, min(UPLOADS_S, left_s))
+        return drain
+
+    def ended(self, drain: Drain) -> "Ending":
+        """The numbers of the whole drain, after `stop`."""
+        return Ending(drain.fates(HTTP), drain.fates(JOBS), self.http.sent_away if self.http else 0)
 
     async def stop(self, grace_s: float) -> None:
         """End everything: pools, then drivers (their last settles are done), then the services."""

@@ -102,10 +102,14 @@ async def _end(app: App, grace_s: float, silent: bool) -> None:
     began = loop.time()
     if not silent:
         click.echo(f"stop signal received, grace timeout is: {grace_s:g} seconds")
-    report = await app.drain(grace_s)
-    await app.stop(max(0.0, min(grace_s - (loop.time() - began), 5.0)) if not report.cut_off else 0.0)
+    drain = await app.drain(grace_s)
+    await app.stop(max(0.0, min(grace_s - (loop.time() - began), 5.0)) if drain.in_time else 0.0)
     if not silent:
-        click.echo(f"stopped: {report.finished} finished, {report.returned} returned, {report.cut_off} cut off")
+        ending = app.ended(drain)
+        finished, returned, cut_off = (
+            getattr(ending.http, name) + getattr(ending.jobs, name) for name in ("finished", "returned", "cut_off")
+        )
+        click.echo(f"stopped: {finished} finished, {returned} returned, {cut_off} cut off")
 
 
 async def _reset(app: App, events: Events) -> None:

@@ -92,8 +92,8 @@ class Root(Section):
     logs: LogConfig = setting(LogConfig, "Logs.")
     state_dir: str = setting(
         ".rrjobs",
-        "Folder for what outlives the server: jobs in memory that waited at a clean stop, journals without a path of their own. "
-        "Relative to the configuration file.",
+        "Folder for what outlives the server: jobs in memory that waited at a clean stop, journals without a path of "
+        "their own. Relative to the configuration file.",
         differs="RoadRunner keeps nothing",
     )
     endure: EndureConfig = setting(EndureConfig, "The end of the server.")

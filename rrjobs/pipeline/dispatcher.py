@@ -1,23 +1,15 @@
 """The dispatcher: all lanes of the shared queue, their common capacity, and their drain."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from rrjobs.pipeline.drain import Drain
 from rrjobs.pipeline.driver import Sink
 from rrjobs.pipeline.lane import Capacity, Lane
 from rrjobs.pipeline.prefetch import Prefetch
 from rrjobs.runtime.events import Events
 from rrjobs.worker.pool import Pool
-
-
-@dataclass(frozen=True, slots=True)
-class DrainReport:
-    """What became of the deliveries at the end: executed, given back unstarted, cut off by the grace period."""
-
-    finished: int
-    returned: int
-    cut_off: int
 
 
 class Dispatcher:
@@ -52,16 +44,16 @@ class Dispatcher:
         """Deliveries finished since the start."""
         return self._lanes[lane].finished
 
-    async def drain(self, deadline_s: float) -> DrainReport:
+    async def drain(self, deadline_s: float) -> Drain:
         """Lend nothing more, give back what waits, wait up to `deadline_s` for what runs.
 
         What is cut off is still with its worker: stopping the pools fails it.
         """
         lanes = list(self._lanes.values())
-        finished = sum(lane.finished for lane in lanes)
         for lane in lanes:
             lane.draining = True
-        returned = sum(lane.drop_all().total() for lane in lanes)
+        queued = sum((lane.drop_all() for lane in lanes), Counter())
+        drain = Drain([lane.pool for lane in lanes], queued)
         for lane in lanes:
             if not lane.running:
                 lane.quiet.set()
@@ -70,6 +62,5 @@ class Dispatcher:
                 for lane in lanes:
                     await lane.quiet.wait()
         except TimeoutError:
-            pass
-        cut_off = sum(lane.running for lane in lanes)
-        return DrainReport(sum(lane.finished for lane in lanes) - finished, returned, cut_off)
+            drain.wait_is_over()
+        return drain

@@ -1,9 +1,7 @@
 """The RPC server: listens, and gives each client its connection."""
 
 import asyncio
-import contextlib
 import socket
-from pathlib import Path
 
 from rrjobs.errors import AddressError
 from rrjobs.rpc.calls import WaitingCalls
@@ -11,9 +9,10 @@ from rrjobs.rpc.config import MAX_CONNECTIONS
 from rrjobs.rpc.connection import Connection
 from rrjobs.rpc.method import MethodTable
 from rrjobs.rpc.roster import Connections
-from rrjobs.runtime.address import Address, UnixAddress
+from rrjobs.runtime.address import Address
 from rrjobs.runtime.events import Events
 from rrjobs.runtime.listen import BACKLOG, bound_address, listen
+from rrjobs.runtime.listening import LISTENING
 
 STALL_S = 30.0
 """A frame of which not one byte came for so long is never finished."""
@@ -41,7 +40,7 @@ class RpcServer:
         self._address = address
         self._servers: list[asyncio.Server] = []
         self._sweep: asyncio.TimerHandle | None = None
-        self._socket_inode = 0
+        self._sockets: list[socket.socket] = []
 
     @property
     def address(self) -> Address:
@@ -51,20 +50,29 @@ class RpcServer:
     async def start(self) -> None:
         """Listen: calls are answered from now on."""
         try:
-            bound = listen(self._address)
+            self._sockets = listen(self._address)
         except AddressError as err:
             raise AddressError(f"rpc.listen: {err}") from err
-        self._address = bound_address(self._address, bound)
-        self._remember_socket_file()
-        for one in bound:
-            self._servers.append(await self._serve(one))
+        self._address = bound_address(self._address, self._sockets)
+        await self.accept()
         self._watch()
 
-    async def _serve(self, one: socket.socket) -> asyncio.Server:
+    async def accept(self) -> None:
+        """Take clients, after `start` or `hold_back`."""
+        for one in self._sockets:
+            self._servers.append(await self._serve(one.dup()))  # the socket goes on listening while nobody accepts
+
+    def hold_back(self) -> None:
+        """Take no further clients for now: they wait in the queue of the socket. Those that are here go on."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+
+    async def _serve(self, twin: socket.socket) -> asyncio.Server:
         loop = asyncio.get_running_loop()
-        if one.family == socket.AF_UNIX:
-            return await loop.create_unix_server(self._connection, sock=one, backlog=BACKLOG)
-        return await loop.create_server(self._connection, sock=one, backlog=BACKLOG)
+        if twin.family == socket.AF_UNIX:
+            return await loop.create_unix_server(self._connection, sock=twin, backlog=BACKLOG)
+        return await loop.create_server(self._connection, sock=twin, backlog=BACKLOG)
 
     def _connection(self) -> Connection:
         return Connection(self._methods, self._calls, self._connections)
@@ -75,25 +83,12 @@ class RpcServer:
 
     async def stop(self) -> None:
         """No new clients, calls that wait end or are cut off, then every connection is closed."""
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
-        self._remove_socket_file()
+        self.hold_back()
+        for one in self._sockets:
+            LISTENING.close(one)
+        self._sockets = []
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None
         await self._calls.finish(GRACE_S)
         await self._connections.close(GRACE_S)
-
-    def _remember_socket_file(self) -> None:
-        if isinstance(self._address, UnixAddress):
-            self._socket_inode = Path(self._address.path).stat().st_ino
-
-    def _remove_socket_file(self) -> None:
-        """Only our own: another server may have taken the path by now."""
-        if isinstance(self._address, UnixAddress) and self._socket_inode:
-            path = Path(self._address.path)
-            with contextlib.suppress(OSError):
-                if path.stat().st_ino == self._socket_inode:
-                    path.unlink()
-            self._socket_inode = 0

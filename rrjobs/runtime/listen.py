@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rrjobs.errors import AddressError
 from rrjobs.runtime.address import Address, TcpAddress, UnixAddress
+from rrjobs.runtime.listening import LISTENING
 
 BACKLOG = 4096
 """The kernel cuts it to net.core.somaxconn."""
@@ -17,8 +18,16 @@ BACKLOG = 4096
 def listen(address: Address, *, reuse_port: bool = False) -> list[socket.socket]:
     """Non-blocking sockets that listen on an address, at least one; AddressError when it cannot be had.
 
-    A unix socket file that no server owns any more is removed first; one with a live server behind it is an error.
+    Sockets that this process was given for the address are taken (see `rrjobs.runtime.listening`). A unix socket file
+    that no server owns any more is removed first; one with a live server behind it is an error.
     """
+    sockets = LISTENING.take(address) or _opened(address, reuse_port)
+    for one in sockets:
+        LISTENING.serve(one)
+    return sockets
+
+
+def _opened(address: Address, reuse_port: bool) -> list[socket.socket]:
     if isinstance(address, UnixAddress):
         return [_listen_unix(address)]
     sockets = [_listen_tcp(address, address.bind_hosts[0], address.port, reuse_port)]

@@ -1,6 +1,7 @@
 """HTTP as a source of deliveries."""
 
 import asyncio
+import contextlib
 
 from rrjobs.drivers.http.bodies import Bodies
 from rrjobs.drivers.http.config import HttpConfig
@@ -17,8 +18,8 @@ from rrjobs.worker.config import PoolConfig
 class HttpDriver:
     """One HTTP/1.1 listener in front of the pipeline.
 
-    Life: `start` listens, `run` returns after `close`. To drain: `stop_accepting`, then `draining`, then wait for
-    `idle`, then `close`.
+    Life: `start` listens, `run` returns after `close`. To drain: `stop_accepting`; `last_answers` where another server
+    takes the place of this one; `draining`, `silence`, `close`.
     """
 
     def __init__(
@@ -55,6 +56,11 @@ class HttpDriver:
     def shed(self) -> int:
         """Requests sent away because others wait too long already."""
         return self._gate.shed
+
+    @property
+    def sent_away(self) -> int:
+        """Requests answered with 503, because the server stops or is paused, that were never in the queue."""
+        return self._gate.sent_away
 
     async def start(self, sink: Sink) -> None:
         """Listen; raises AddressError. Requests go into `sink`."""
@@ -94,6 +100,22 @@ class HttpDriver:
         self._gate.pages.leave(retry_after_s)
         self._gate.open = False
         self._server.drain()
+
+    async def last_answers(self, within_s: float) -> None:
+        """Serve as before, but let every client go after its next answer; until all have gone or the time is over."""
+        self._server.last_answers()
+        await self._gone_within(within_s)
+
+    async def silence(self, fresh_s: float, within_s: float) -> None:
+        """When it is `draining`: wait until everybody has an answer; who asks for nothing is let go after `fresh_s`."""
+        await self._gone_within(min(fresh_s, within_s))
+        self._server.end_silent()
+        await self._gone_within(max(0.0, within_s - fresh_s))
+
+    async def _gone_within(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._server.wait_closed()
 
     async def close(self) -> None:
         """Close every connection, answered or not; safe twice and before `start`."""

@@ -54,6 +54,8 @@ class Gate:
         """Requests waiting for a worker or on one."""
         self.turned_away = 0
         """Requests for which no worker was free in time."""
+        self.sent_away = 0
+        """Requests that were answered with 503 unseen: the server stops, or is paused."""
 
     @property
     def shed(self) -> int:
@@ -81,6 +83,7 @@ class Gate:
         request = exchange.request
         self._number += 1
         if not self.open:
+            self.sent_away += 1
             self.pages.unavailable(exchange)
         elif request.target == "*" and request.method == "OPTIONS":
             exchange.answer(_EMPTY_OK)
@@ -134,6 +137,7 @@ class Gate:
         try:
             self._sink.put(delivery)
         except PoolStopped as err:
+            self.sent_away += 1
             delivery.dropped(str(err))
             return
         if delivery.waits:

@@ -207,8 +207,15 @@ class Connection(Line):
             self.close_idle()
 
     def drain(self) -> None:
-        """Answer what is here, then close; at once if nothing is."""
+        """Answer what is here, then close; at once if nothing is. A client that just came may still say what it wants:
+        its request is on the way, and closing now would be a reset.
+        """
         self.ending = True
+        if self._phase != _FRESH:
+            self.end_silent()
+
+    def end_silent(self) -> None:
+        """Close if no request has begun."""
         if self.current is None and not self._reader.in_head and not self.closing:
             self.close_idle()
 

@@ -67,10 +67,11 @@ class RequestReader:
     def feed(self, data: bytes | memoryview) -> None:
         """Parse the next bytes, telling the taker on the way."""
         self._message_bytes += len(data)
+        upgraded_at = -1
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            self._go_on(memoryview(data)[upgrade.args[0] :])
+            upgraded_at = upgrade.args[0]  # going on here would hide what callbacks raise behind this exception
         except httptools.HttpParserCallbackError as err:
             cause = err.__context__
             if isinstance(cause, Refusal):
@@ -82,6 +83,8 @@ class RequestReader:
             if self.finished:
                 return
             raise Refusal(400, str(err)) from err
+        if upgraded_at >= 0:
+            self._go_on(memoryview(data)[upgraded_at:])
         if self.in_head:
             if self._message_bytes > self._limits.header_bytes:
                 raise Refusal(431, "request head too large")

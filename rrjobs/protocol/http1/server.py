@@ -4,14 +4,15 @@ import asyncio
 import contextlib
 import socket
 from collections import deque
-from pathlib import Path
+from collections.abc import Callable
 
 from rrjobs.protocol.http1.connection import Connection
 from rrjobs.protocol.http1.limits import Limits
 from rrjobs.protocol.http1.line import PARKED
 from rrjobs.protocol.http1.roles import Handler
-from rrjobs.runtime.address import Address, UnixAddress
+from rrjobs.runtime.address import Address
 from rrjobs.runtime.listen import BACKLOG, bound_address, listen
+from rrjobs.runtime.listening import LISTENING
 
 LAST_BYTES_S = 1.0
 
@@ -35,6 +36,7 @@ class HttpServer:
         self._parked: deque[Connection] = deque()
         self._tick: asyncio.TimerHandle | None = None
         self._accepting: asyncio.Task[None] | None = None
+        self._coming: set[asyncio.Task[None]] = set()
         self._empty: asyncio.Event | None = None
 
     @property
@@ -56,12 +58,16 @@ class HttpServer:
         self._check_times()
 
     def stop_accepting(self) -> None:
-        """Close the listening sockets: new clients are refused by the kernel. Open connections go on."""
+        """Close the listening sockets; open connections go on.
+
+        Who is queued in the kernel already gets a connection first, for closing the socket would reset it. A socket
+        that others hold too is left to them with its queue.
+        """
         self._hold_back()
         for one in self._sockets:
-            one.close()
-        if self._sockets and isinstance(self.address, UnixAddress):
-            Path(self.address.path).unlink(missing_ok=True)
+            if not LISTENING.is_shared(one):
+                self._let_in(one)
+            LISTENING.close(one)
         self._sockets = []
 
     def drain(self) -> None:
@@ -70,8 +76,21 @@ class HttpServer:
         for connection in tuple(self._connections):
             connection.drain()
 
+    def last_answers(self) -> None:
+        """The same, but who is idle may ask once more."""
+        self.draining = True
+        for connection in tuple(self._connections):
+            connection.ending = True
+
+    def end_silent(self) -> None:
+        """Close every connection on which no request has begun."""
+        for connection in tuple(self._connections):
+            connection.end_silent()
+
     async def wait_closed(self) -> None:
         """Until no connection is open."""
+        if self._coming:
+            await asyncio.wait(self._coming)
         if self._connections:
             self._empty = asyncio.Event()
             await self._empty.wait()
@@ -84,6 +103,8 @@ class HttpServer:
         self.stop_accepting()
         if self._accepting is not None:
             await self._accepting
+        if self._coming:
+            await asyncio.wait(self._coming)
         self.drain()
         for connection in tuple(self._connections):
             if not connection.closing:
@@ -153,6 +174,17 @@ class HttpServer:
         if not self._sockets:
             self._hold_back()
 
+    def _let_in(self, listening: socket.socket) -> None:
+        """Accept everybody who is in the queue."""
+        loop = asyncio.get_running_loop()
+        with contextlib.suppress(OSError):  # none is left, or no descriptor is
+            while len(self._coming) < BACKLOG:
+                client, _ = listening.accept()
+                client.setblocking(False)
+                task = loop.create_task(_attached(loop, self._connect, client))
+                self._coming.add(task)
+                task.add_done_callback(self._coming.discard)
+
     def _connect(self) -> Connection:
         return Connection(self)
 
@@ -163,3 +195,11 @@ class HttpServer:
         for connection in tuple(self._connections):
             connection.check(self.now)
         self._accept_again()
+
+
+async def _attached(loop: asyncio.AbstractEventLoop, connect: Callable[[], Connection], client: socket.socket) -> None:
+    """A connection out of an accepted socket; one that is gone already needs none."""
+    try:
+        await loop.connect_accepted_socket(connect, client)
+    except OSError:
+        client.close()

@@ -1,0 +1,99 @@
+"""A server whose jobs write down what they do, pushed to and killed from outside, restarted in the same folder."""
+
+import base64
+import json
+import os
+import random
+import signal
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from server_process import ROOT, ServerProcess, free_port, wait_until
+
+from rrjobs.errors import RpcError
+from rrjobs.rpc.client import RpcClient
+
+PREFETCH = 4
+WORKERS = 2
+
+
+class Ledger:
+    """One journey of jobs through any number of servers. `accepted` are the ids whose push returned."""
+
+    def __init__(self, folder: Path, pipeline: dict[str, Any], prefetch: int | str = PREFETCH) -> None:
+        self.folder = folder
+        self.path = folder / "ledger.txt"
+        self.accepted: list[str] = []
+        self.kills = 0
+        self._pushed = 0
+        self._rpc = f"tcp://127.0.0.1:{free_port()}"
+        self._config = {
+            "server": {
+                "command": ["php", str(ROOT / "php/tests/workers/ledger.php")],
+                "env": {"LEDGER": str(self.path)},
+            },
+            "jobs": {
+                "pool": {"num_workers": WORKERS, "prefetch": prefetch},
+                "consume": ["work"],
+                "pipelines": {"work": {"driver": "memory", "max_crashes": 50, **pipeline}},
+            },
+            "rpc": {"listen": self._rpc},
+            "logs": {"mode": "production"},
+            "endure": {"grace_period": "10s"},
+        }
+        self.server: ServerProcess
+        self._servers: list[ServerProcess] = []
+
+    def start(self) -> ServerProcess:
+        """The next server in the same folder."""
+        self.server = ServerProcess(self.folder, self._config)
+        self._servers.append(self.server)
+        return self.server.ready()
+
+    def push(self, number: int, **order: int) -> None:
+        """A batch; what is not acknowledged may or may not run."""
+        idents = [f"job-{self._pushed + at}" for at in range(number)]
+        self._pushed += number
+        payload = base64.b64encode(json.dumps(order).encode()).decode()
+        jobs = [{"id": one, "job": "ledger", "payload": payload, "options": {"pipeline": "work"}} for one in idents]
+        with suppress(RpcError), RpcClient(self._rpc) as client:
+            client.json("jobs.PushBatch", {"jobs": jobs})
+            self.accepted += idents
+
+    def kill_worker(self) -> None:
+        """One of them, if there is any."""
+        workers = sorted(self.server.workers())
+        if workers:
+            with suppress(ProcessLookupError):
+                os.kill(random.choice(workers), signal.SIGKILL)
+            self.kills += 1
+
+    def kill_server(self) -> None:
+        """And with it all workers."""
+        self.server.signal(signal.SIGKILL)
+        self.server.wait()
+        self.kills += 1
+
+    def left(self) -> int:
+        """Jobs waiting, delayed or running."""
+        with RpcClient(self._rpc) as client:
+            (row,) = client.json("jobs.Stat", {})["stats"]
+        return int(row.get("active", 0)) + int(row.get("delayed", 0))
+
+    def settle(self) -> None:
+        """Until nothing is left; then stop."""
+        wait_until(lambda: self.left() == 0, "all jobs have run", 60)
+        assert self.server.stop() == 0
+
+    def lines(self, word: str) -> Counter[str]:
+        """How often each job has written this."""
+        if not self.path.exists():
+            return Counter()
+        return Counter(line.split()[0] for line in self.path.read_text().splitlines() if line.endswith(word))
+
+    def close(self) -> None:
+        """Whatever happened, nothing is left."""
+        for server in self._servers:
+            server.close()
