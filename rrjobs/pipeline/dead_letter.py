@@ -14,6 +14,7 @@ class Death(StrEnum):
     ATTEMPTS = "attempts"  # max_attempts, or without a retry policy max_crashes runs that failed
     CRASHES = "crashes"  # it took max_crashes workers down
     TOO_LATE = "too_late"  # the next run would have begun after retry_for
+    INTERRUPTED = "interrupted"  # MAX_INTERRUPTIONS servers died while a worker had it
     GIVEN_UP = "given_up"  # the program said that another run is of no use
     AUTO_ACK = "auto_ack"  # it runs at most once, and that run failed
     MALFORMED = "malformed"  # the answer says nothing, and no policy asks for another run

@@ -11,7 +11,7 @@ from rrjobs.pipeline.dead_letter import Death
 from rrjobs.pipeline.history import TRAVELLING, History
 from rrjobs.pipeline.job import NO_HEADERS, Headers
 from rrjobs.pipeline.outcome import DONE, Action, Counter, Outcome
-from rrjobs.pipeline.policy import Policy, Retry
+from rrjobs.pipeline.policy import MAX_INTERRUPTIONS, Policy, Retry
 from rrjobs.worker.load import Fault, FaultKind
 
 Verdict = Answer | Unreadable | Fault
@@ -19,7 +19,10 @@ Verdict = Answer | Unreadable | Fault
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """All that counts beside the verdict. `history.crashes` includes the one that is judged; `random` is 0 to 1."""
+    """All that counts beside the verdict; `random` is 0 to 1.
+
+    `history.crashes` and `history.interruptions` include the one that is judged.
+    """
 
     history: History
     policy: Policy
@@ -49,6 +52,8 @@ def _of_fault(fault: Fault, case: Case) -> Outcome:
         return _dead(Death.AUTO_ACK, Counter.ERROR, reason)
     if fault.kind is FaultKind.CUT_OFF:
         return _again(case, 0.0, Counter.REQUEUED, reason)
+    if fault.kind is FaultKind.INTERRUPTED:
+        return _of_interruption(case, reason)
     if fault.is_crash and case.history.crashes >= case.policy.max_crashes:
         return _dead(Death.CRASHES, Counter.ERROR, reason)
     if case.policy.retry is not None:
@@ -58,6 +63,13 @@ def _of_fault(fault: Fault, case: Case) -> Outcome:
     if not fault.is_crash and case.history.attempt >= case.policy.max_crashes:
         return _dead(Death.ATTEMPTS, Counter.ERROR, reason)
     return _again(case, 0.0, Counter.ERROR, reason)
+
+
+def _of_interruption(case: Case, reason: str) -> Outcome:
+    """Neither the job nor its policy is to blame, up to the point where it may well be."""
+    if case.history.interruptions >= MAX_INTERRUPTIONS:
+        return _dead(Death.INTERRUPTED, Counter.ERROR, reason)
+    return _again(case, 0.0, Counter.REQUEUED, reason)
 
 
 def _of_unreadable(verdict: Unreadable, case: Case) -> Outcome:
@@ -117,5 +129,6 @@ def _dead(death: Death, counter: Counter, reason: str) -> Outcome:
 def _laid_over(headers: Headers, case: Case) -> Headers:
     """The program's headers and the history of the next run; what the program says about history is not believed."""
     history = case.history
-    travelling = History(history.attempt + 1, history.crashes, history.pushed_at or case.now).headers()
+    pushed_at = history.pushed_at or case.now
+    travelling = History(history.attempt + 1, history.crashes, pushed_at, history.interruptions).headers()
     return {**{name: held for name, held in headers.items() if name not in TRAVELLING}, **travelling}

@@ -15,7 +15,7 @@ from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Action, Outcome
 from rrjobs.pipeline.policy import PLAIN, RETRY, Changes, Policy, PolicyError, parse_changes, written
 from rrjobs.runtime.events import Events
-from rrjobs.worker.load import Fault
+from rrjobs.worker.load import Fault, FaultKind
 
 MAX_ERROR_CHARS = 8 * 1024
 MAX_OUTPUT_CHARS = 16 * 1024
@@ -51,8 +51,7 @@ class PolicyJudge:
 
     def _judged(self, delivery: JobDelivery, verdict: Verdict) -> Outcome:
         job, now = delivery.job, self._now()
-        pushed_at = history_of(job.headers).pushed_at or job.pushed_at
-        history = History(delivery.attempt, delivery.crashes, pushed_at)
+        history = _history(delivery, verdict)
         policy, changes = self._policy_for(job, verdict)
         outcome = decide(verdict, Case(history, policy, now, self._chance(), job.auto_ack))
         if outcome.action is Action.DEAD and outcome.death is not None:
@@ -100,6 +99,14 @@ class PolicyJudge:
             again_in_s=round(outcome.delay_s, 3),
             reason=outcome.reason[:500],
         )
+
+
+def _history(delivery: JobDelivery, verdict: Verdict) -> History:
+    """With the execution that is judged."""
+    past = history_of(delivery.job.headers)
+    interrupted = isinstance(verdict, Fault) and verdict.kind is FaultKind.INTERRUPTED
+    pushed_at = past.pushed_at or delivery.job.pushed_at
+    return History(delivery.attempt, delivery.crashes, pushed_at, past.interruptions + interrupted)
 
 
 def _letter(job: Job, history: History, death: Death, verdict: Verdict, reason: str, now: float) -> DeadLetter:

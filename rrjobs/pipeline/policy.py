@@ -17,6 +17,9 @@ RETRY = "rr-retry"
 
 DEFAULT_MAX_CRASHES = 3
 DEFAULT_MAX_S = 3600.0
+MAX_INTERRUPTIONS = 10
+"""Servers that may be killed while a worker has the job. Nobody knows which of the jobs that ran was to blame: far more
+than crashes of its own, and yet no server is killed by the same job for ever."""
 MAX_RUNS = 1_000_000
 """More attempts than this mean a job that goes round for ever."""
 

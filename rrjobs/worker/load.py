@@ -15,6 +15,7 @@ class FaultKind(StrEnum):
     DOUBLED = "doubled"  # a second answer to one load
     UNANSWERED = "unanswered"  # the program asked for more work without answering
     CUT_OFF = "cut_off"  # the grace period ended before the answer
+    INTERRUPTED = "interrupted"  # the server was killed while a worker had it
     REFUSED = "refused"  # one program after the other asked to be stopped instead of answering
 
 
@@ -35,7 +36,10 @@ class Fault:
     @property
     def is_crash(self) -> bool:
         """Whether it counts as a crash of the delivery (P4, P12); an error frame is an attempt, not a crash."""
-        return self.kind not in (FaultKind.ERROR, FaultKind.CUT_OFF, FaultKind.REFUSED)
+        return self.kind not in _NO_CRASHES
+
+
+_NO_CRASHES = frozenset({FaultKind.ERROR, FaultKind.CUT_OFF, FaultKind.INTERRUPTED, FaultKind.REFUSED})
 
 
 class Flow(Protocol):

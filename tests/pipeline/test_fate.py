@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from rrjobs.pipeline.answer import Unreadable, read_answer
 from rrjobs.pipeline.dead_letter import Death
 from rrjobs.pipeline.fate import Case, Verdict, decide
-from rrjobs.pipeline.history import History
+from rrjobs.pipeline.history import TRAVELLING, History
 from rrjobs.pipeline.outcome import DONE, Action, Counter, Outcome
-from rrjobs.pipeline.policy import PLAIN, Policy, Retry
+from rrjobs.pipeline.policy import MAX_INTERRUPTIONS, PLAIN, Policy, Retry
 from rrjobs.worker.load import Fault, FaultKind
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "delivery-contract.md"
@@ -87,6 +87,7 @@ def rows() -> Iterator[Row]:
     yield Row("retry", "answer 0 or 2", "", "done", [(verdict, case(RETRY, 5), DONE) for verdict, _, _ in OK])
     yield Row("retry", "answer 4", "", asks, [(once_more, case(RETRY, attempt=99), outcome)])
     yield from with_a_policy()
+    yield from by_the_death_of_the_server()
     yield from at_most_once()
 
 
@@ -125,6 +126,20 @@ def cut_off(policy: Policy) -> list[tuple[Verdict, Case, Outcome]]:
     (cut,) = fault(FaultKind.CUT_OFF)
     outcome = again(Counter.REQUEUED, 0, travelling(100, 2), "cut_off: why", True)
     return [(cut, case(policy, attempt=99, crashes=2), outcome)]
+
+
+def by_the_death_of_the_server() -> Iterator[Row]:
+    (cut,) = fault(FaultKind.INTERRUPTED)
+    name, runs, last = "interrupted by the death of the server", [], []
+    for policy in (PLAIN, RETRY, Policy(1, Retry(max_attempts=1))):
+        for n in (1, MAX_INTERRUPTIONS - 1):
+            headers = History(100, 2, NOW, n).headers()
+            outcome = again(Counter.REQUEUED, 0, headers, "interrupted: why", True)
+            runs.append((cut, Case(History(99, 2, NOW, n), policy, NOW), outcome))
+        gone = dead(Death.INTERRUPTED, Counter.ERROR, "interrupted: why")
+        last.append((cut, Case(History(1, 0, NOW, MAX_INTERRUPTIONS), policy, NOW), gone))
+    yield Row("any", name, f"fewer than {MAX_INTERRUPTIONS} times", "again at once, in its old place", runs)
+    yield Row("any", name, f"the {MAX_INTERRUPTIONS}th time", "dead: interrupted", last)
 
 
 def with_a_policy() -> Iterator[Row]:
@@ -213,9 +228,9 @@ def test_the_table_in_the_docs_has_these_rows_and_no_others():
 
 
 def test_what_a_program_says_of_the_history_is_not_believed():
-    lies = {"rr-attempt": ["1"], "rr-crashes": ["0"], "rr-pushed-at": ["1"], "own": ["x"]}
-    outcome = decide(answer(4, headers=lies), case(attempt=6, crashes=2))
-    assert outcome.headers == travelling(7, 2, own=["x"])
+    lies = {name: ["1"] for name in TRAVELLING} | {"own": ["x"]}
+    outcome = decide(answer(4, headers=lies), Case(History(6, 2, NOW, 3), PLAIN, NOW))
+    assert outcome.headers == {"own": ["x"], **History(7, 2, NOW, 3).headers()}
 
 
 kinds = st.sampled_from(FaultKind)
@@ -229,7 +244,7 @@ def test_there_is_always_a_fate_and_faults_never_go_round(verdict, policy, attem
     outcome = decide(verdict, around)
     assert outcome.delay_s >= 0
     assert (outcome.action is Action.DEAD) == (outcome.death is not None)
-    if not isinstance(verdict, Fault) or verdict.kind is FaultKind.CUT_OFF:
+    if not isinstance(verdict, Fault) or verdict.kind in (FaultKind.CUT_OFF, FaultKind.INTERRUPTED):
         return
     assert outcome.action in (Action.REQUEUE, Action.DEAD)
     if once or (verdict.is_crash and crashes >= policy.max_crashes):
