@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from rrjobs import __version__
 from rrjobs.config.load import Loaded
+from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.drivers.table import DriverTable
 from rrjobs.pipeline.config import JobsConfig
 from rrjobs.pipeline.dispatcher import Dispatcher
@@ -80,13 +81,11 @@ class App:
         self.metrics = self._build_metrics()
         if root.jobs is not None:
             on_push = self._job_metrics.pushed if self._job_metrics else None
-            self.registry = Registry(
-                self._job_sink, events, root.jobs, DriverTable(loaded.path.parent / root.state_dir), on_push
-            )
+            drivers = DriverTable(self._surroundings(loaded, root.jobs), root.driver_sections())
+            self.registry = Registry(self._job_sink, events, root.jobs, drivers, on_push)
         stat = self.registry.stat if self.registry else None
         consumed = frozenset(root.jobs.consume) if root.jobs else frozenset()
-        liveness_s = root.status.liveness_s if root.status else LIVENESS_S
-        self._liveness = Liveness(self.fleet.all(), self.dispatcher, events, liveness_s)
+        self._liveness = Liveness(self.fleet.all(), self.dispatcher, events, self._liveness_s)
         self.statuses = Statuses(self.fleet.names(), self.fleet.of, stat, consumed, self._liveness)
         self.http = self._build_http()
         self.rpc = self._build_rpc()
@@ -180,6 +179,19 @@ class App:
             return
         if printed:
             self.events.emit("worker.output", text=printed)
+
+    @property
+    def _liveness_s(self) -> float:
+        return self.root.status.liveness_s if self.root.status else LIVENESS_S
+
+    def _surroundings(self, loaded: Loaded, jobs: JobsConfig) -> Surroundings:
+        return Surroundings(
+            self.events,
+            state_dir=loaded.path.parent / self.root.state_dir,
+            timeout_s=jobs.timeout_s,
+            startup_timeout_s=jobs.startup_timeout_s,
+            liveness_s=self._liveness_s,
+        )
 
     def _plan_pools(self) -> None:
         root = self.root

@@ -66,6 +66,22 @@ class PushRefused(DriverError):
         self.accepted = accepted
 
 
+class PushUnknown(PushRefused):
+    """A push was sent, and nobody can tell whether it was accepted: no confirmation came."""
+
+
+class BrokerUnreachable(DriverError):
+    """There is no connection to a broker at the moment; trying again may help."""
+
+
+class BrokerRefused(DriverError):
+    """A broker answered, and will not have it: credentials, permissions, a queue with other arguments."""
+
+
+class ConnectionLost(DriverError):
+    """The connection to a broker is gone; what was not confirmed on it is unknown."""
+
+
 class AlreadyInState(DriverError):
     """Pause of a paused pipeline, or resume of a running one."""
 

@@ -97,3 +97,7 @@ class Root(Section):
         differs="RoadRunner keeps nothing",
     )
     endure: EndureConfig = setting(EndureConfig, "The end of the server.")
+
+    def driver_sections(self) -> Mapping[str, Section | None]:
+        """The drivers' own sections, by driver."""
+        return {}

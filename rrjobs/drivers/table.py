@@ -1,37 +1,44 @@
 """The drivers of pipelines by name; each is imported when the first pipeline needs it."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
+from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import DriverError
 from rrjobs.pipeline.driver import Queue
-from rrjobs.runtime.events import Events
 from rrjobs.runtime.section import Section
 
 DRIVERS = {"memory": "rrjobs.drivers.memory.driver:MemoryDriver"}
-"""Each class is made by `(pipeline, config, events, state_dir)`; its `declared(spec)` makes the config from texts."""
+"""Of each class `made(pipeline, config, surroundings)` makes a driver, `declared(spec)` its config from texts."""
+
+NO_SECTIONS: Mapping[str, Section | None] = MappingProxyType({})
 
 NOT_YET = ("amqp", "kafka", "sqs", "nats", "beanstalk", "boltdb", "google_pub_sub", "temporal")
 """Names that configurations of RoadRunner have, and this version has not."""
 
 
 class DriverTable:
-    """Makes drivers; see `rrjobs.pipeline.registry.Drivers`. What they keep on disk is in `state_dir`, if any."""
+    """Makes drivers; see `rrjobs.pipeline.registry.Drivers`. `sections` are the drivers' own, by name."""
 
-    def __init__(self, state_dir: Path | None = None) -> None:
-        self._state_dir = state_dir
+    def __init__(self, surroundings: Surroundings, sections: Mapping[str, Section | None] = NO_SECTIONS) -> None:
+        """`surroundings` is what all drivers have in common."""
+        self._surroundings = surroundings
+        self._sections = sections
 
-    def configured(self, driver: str, pipeline: str, config: Section, events: Events) -> Queue:
+    def configured(self, driver: str, pipeline: str, config: Section) -> Queue:
         """A paused driver from its own section."""
-        made: Queue = _load(driver, pipeline)(pipeline, config, events, self._state_dir)
-        return made
+        return self._made(driver, pipeline, _load(driver, pipeline), config)
 
-    def declared(self, driver: str, pipeline: str, spec: Mapping[str, str], events: Events) -> Queue:
+    def declared(self, driver: str, pipeline: str, spec: Mapping[str, str]) -> Queue:
         """A paused driver from the texts of a declaration."""
         kind = _load(driver, pipeline)
-        made: Queue = kind(pipeline, kind.declared(spec), events, self._state_dir)
+        return self._made(driver, pipeline, kind, kind.declared(spec))
+
+    def _made(self, driver: str, pipeline: str, kind: Any, config: Section) -> Queue:
+        made: Queue = kind.made(pipeline, config, replace(self._surroundings, section=self._sections.get(driver)))
         return made
 
 

@@ -86,6 +86,11 @@ class JobsConfig(Section):
     }
 
     timeout_s: SecondsOrDefault = setting(60.0, "Longest operation of a driver: push, pause, resume, statistics, stop.")
+    startup_timeout_s: SecondsOrDefault = setting(
+        30.0,
+        "How long a start waits for a broker that cannot be reached.",
+        differs="RoadRunner ends at once",
+    )
     pipeline_size: Int = setting(
         1_000_000, "Jobs the shared priority queue holds before drivers have to wait.", unit="jobs", ge=1
     )

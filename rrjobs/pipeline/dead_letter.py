@@ -18,6 +18,7 @@ class Death(StrEnum):
     GIVEN_UP = "given_up"  # the program said that another run is of no use
     AUTO_ACK = "auto_ack"  # it runs at most once, and that run failed
     MALFORMED = "malformed"  # the answer says nothing, and no policy asks for another run
+    UNDECODABLE = "undecodable"  # a broker's message that cannot be read as a job
     REFUSED = "refused"  # one worker after the other asked to be stopped instead
 
 

@@ -110,6 +110,10 @@ class Judge(Protocol):
         """The outcome of an execution without one."""
         ...
 
+    def undecodable(self, delivery: "JobDelivery", reason: str) -> Outcome:
+        """The outcome of a message that cannot be read as a job, and is not executed."""
+        ...
+
 
 class Settler(Protocol):
     """The driver's half of a job delivery. `judge` is its pipeline's."""

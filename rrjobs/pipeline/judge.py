@@ -12,7 +12,7 @@ from rrjobs.pipeline.delivery import JobDelivery
 from rrjobs.pipeline.fate import Case, Verdict, decide
 from rrjobs.pipeline.history import History, history_of, without_history
 from rrjobs.pipeline.job import Job
-from rrjobs.pipeline.outcome import Action, Outcome
+from rrjobs.pipeline.outcome import Action, Counter, Outcome
 from rrjobs.pipeline.policy import PLAIN, RETRY, Changes, Policy, PolicyError, parse_changes, written
 from rrjobs.runtime.events import Events
 from rrjobs.worker.load import Fault, FaultKind
@@ -48,6 +48,14 @@ class PolicyJudge:
     def failed(self, delivery: JobDelivery, fault: Fault) -> Outcome:
         """The outcome of a fault."""
         return self._judged(delivery, fault)
+
+    def undecodable(self, delivery: JobDelivery, reason: str) -> Outcome:
+        """A letter, whatever the policy: another run would find the same."""
+        job = delivery.job
+        history = History(delivery.attempt, delivery.crashes, job.pushed_at)
+        letter = _letter(job, history, Death.UNDECODABLE, None, reason, self._now())
+        self._tell_dead(letter)
+        return Outcome(Action.DEAD, Counter.ERROR, reason=reason, failed=True, death=Death.UNDECODABLE, letter=letter)
 
     def _judged(self, delivery: JobDelivery, verdict: Verdict) -> Outcome:
         job, now = delivery.job, self._now()
@@ -109,7 +117,7 @@ def _history(delivery: JobDelivery, verdict: Verdict) -> History:
     return History(delivery.attempt, delivery.crashes, pushed_at, past.interruptions + interrupted)
 
 
-def _letter(job: Job, history: History, death: Death, verdict: Verdict, reason: str, now: float) -> DeadLetter:
+def _letter(job: Job, history: History, death: Death, verdict: Verdict | None, reason: str, now: float) -> DeadLetter:
     fault = verdict if isinstance(verdict, Fault) else None
     return DeadLetter(
         key=uuid4().hex[:16],

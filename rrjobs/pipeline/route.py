@@ -26,6 +26,7 @@ PushListener = Callable[[str, str, bool, int, int, float], None]
 
 FIRST_BACKOFF_S = 0.1
 MAX_BACKOFF_S = 30.0
+SECOND_S = 1.0
 
 
 class Route:
@@ -51,9 +52,12 @@ class Route:
         self._on_push = on_push
         self._task: asyncio.Task[None] | None = None
 
-    async def open(self, consume: bool) -> None:
-        """Open and run the driver, paused or consuming from the start; on an error it still has to be closed."""
-        await self._limited(self.driver.open(), "open")
+    async def open(self, consume: bool, patience_s: float = 0.0) -> None:
+        """Open and run the driver, paused or consuming from the start; on an error it still has to be closed.
+
+        `patience_s`: how long the driver itself waits for a broker that is away.
+        """
+        await self._limited(self.driver.open(), "open", self._timeout_s + patience_s)
         self._task = asyncio.get_running_loop().create_task(self._run(), name=f"pipeline {self.name}")
         if consume:
             await self._limited(self.driver.resume(), "start")
@@ -136,13 +140,13 @@ class Route:
                 task.cancel()
                 await asyncio.wait([task])
 
-    async def _limited(self, operation: Coroutine[Any, Any, T], what: str) -> T:
+    async def _limited(self, operation: Coroutine[Any, Any, T], what: str, limit_s: float | None = None) -> T:
+        """A driver that keeps the time itself knows more about why: it has a second to say so."""
+        limit_s = limit_s or self._timeout_s
         try:
-            return await within(operation, self._timeout_s)
+            return await within(operation, limit_s + SECOND_S)
         except TimeoutError as err:
-            raise DriverError(
-                f"the driver of pipeline {self.name} did not {what} within {self._timeout_s:g} s"
-            ) from err
+            raise DriverError(f"the driver of pipeline {self.name} did not {what} within {limit_s:g} s") from err
 
     async def _run(self) -> None:
         backoff_s = FIRST_BACKOFF_S

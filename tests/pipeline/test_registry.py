@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pytest
 
 from rrjobs.drivers.memory.config import MemoryConfig
+from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.drivers.table import DriverTable
 from rrjobs.errors import (
     AlreadyInState,
@@ -109,14 +110,14 @@ class Drivers(DriverTable):
     """The real table, and `broken`."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(Surroundings(Events()))
         self.broken = BrokenDriver()
 
-    def configured(self, driver: str, pipeline: str, config: Section, events: Events) -> Queue:
-        return self.broken if driver == "broken" else super().configured(driver, pipeline, config, events)
+    def configured(self, driver: str, pipeline: str, config: Section) -> Queue:
+        return self.broken if driver == "broken" else super().configured(driver, pipeline, config)
 
-    def declared(self, driver: str, pipeline: str, spec: Mapping[str, str], events: Events) -> Queue:
-        return self.broken if driver == "broken" else super().declared(driver, pipeline, spec, events)
+    def declared(self, driver: str, pipeline: str, spec: Mapping[str, str]) -> Queue:
+        return self.broken if driver == "broken" else super().declared(driver, pipeline, spec)
 
 
 class House:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from rrjobs.drivers.memory.config import MemoryConfig
+from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.drivers.table import DriverTable
 from rrjobs.pipeline.config import JobsConfig, PipelineConfig
 from rrjobs.pipeline.delivery import JobDelivery
@@ -52,7 +53,7 @@ async def test_php_pushes_five_hundred_jobs_and_looks_after_pipelines(listen, tm
     sink, events = QueueSink(), Events()
     pipeline = PipelineConfig.model_validate({"driver": "memory", "config": MemoryConfig()})
     config = JobsConfig.model_validate({"pipelines": {"test": pipeline}, "consume": ["test"]})
-    registry = Registry(lambda pool: sink, events, config, DriverTable())
+    registry = Registry(lambda pool: sink, events, config, DriverTable(Surroundings(events)))
     table = MethodTable([*JobsMethods(registry).methods(), *RpcMethods("1.2.3", dict).methods()])
     server = RpcServer(parse_dsn(listen), table, events)
     await registry.start()

@@ -17,6 +17,7 @@ from rrjobs.drivers.memory.letters import MemoryLetters
 from rrjobs.drivers.memory.quota import Quota
 from rrjobs.drivers.memory.store import Kept, Store, Volatile
 from rrjobs.drivers.memory.stores import store_for
+from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import AlreadyInState, JournalError, PushRefused
 from rrjobs.pipeline.delivery import JobDelivery, Judge
 from rrjobs.pipeline.driver import DelayedJob, Sink, SourceState
@@ -64,6 +65,11 @@ class MemoryDriver:
         self._closed = asyncio.Event()
         self._closed_text = f"the pipeline {pipeline} is closed"
         self._all_settled: asyncio.Event | None = None
+
+    @classmethod
+    def made(cls, pipeline: str, config: MemoryConfig, surroundings: Surroundings) -> "MemoryDriver":
+        """See DriverTable."""
+        return cls(pipeline, config, surroundings.events, surroundings.state_dir)
 
     @staticmethod
     def declared(spec: Mapping[str, str]) -> MemoryConfig:

@@ -1,0 +1,111 @@
+"""The half of a broker driver that only that broker knows: how to connect, and what one live connection can do."""
+
+from collections.abc import Sequence
+from typing import NamedTuple, Protocol
+
+from rrjobs.drivers.broker.delivery import BrokerDelivery
+from rrjobs.drivers.broker.letters import LetterStore
+from rrjobs.pipeline.job import Job
+from rrjobs.pipeline.outcome import Outcome
+
+
+class Counts(NamedTuple):
+    """What the broker tells of the queue: waiting, waiting for their time, delivered and not settled."""
+
+    active: int = 0
+    delayed: int = 0
+    reserved: int = 0
+
+
+class Arrivals(Protocol):
+    """Where a connection puts what it received; neither call blocks or raises."""
+
+    def arrived(self, delivery: BrokerDelivery) -> None:
+        """A job, in the order of the broker."""
+        ...
+
+    def undecodable(self, delivery: BrokerDelivery, reason: str) -> None:
+        """A message that is no job, with what can be read of it as one: it is kept as a dead letter, then acked."""
+        ...
+
+
+class Connection(Protocol):
+    """One live connection of one pipeline. Every call may raise ConnectionLost, and is bounded by its caller.
+
+    `ack`, `give_back`, `reject` and `again` are never called twice for one delivery, nor for deliveries of another
+    connection. `publish` may be called by several tasks at once.
+    """
+
+    @property
+    def letters(self) -> LetterStore:
+        """Where its dead letters are."""
+        ...
+
+    async def publish(self, jobs: Sequence[Job]) -> None:
+        """The broker has confirmed all of them, each to be delivered once its `delay_s` is over, however long.
+
+        Raises PushRefused with the number of jobs that were accepted. When the connection is lost in between, what is
+        known of each job is lost too: raises ConnectionLost. Safe to cancel: what was sent may then be accepted.
+        """
+        ...
+
+    async def consume(self, arrivals: Arrivals) -> None:
+        """Begin; at most `prefetch` messages are delivered and not settled at any time."""
+        ...
+
+    async def cease(self) -> None:
+        """Once this returns nothing arrives any more. What arrived stays, and can be settled."""
+        ...
+
+    async def ack(self, deliveries: Sequence[BrokerDelivery]) -> None:
+        """Done with them."""
+        ...
+
+    async def give_back(self, deliveries: Sequence[BrokerDelivery]) -> None:
+        """Not started: make them available again at once, in their order, without counting it where that can be."""
+        ...
+
+    async def reject(self, delivery: BrokerDelivery, outcome: Outcome) -> None:
+        """The program refused it: the broker's own way, with or without redelivery (RoadRunner's nack)."""
+        ...
+
+    async def again(self, delivery: BrokerDelivery, copy: Job) -> None:
+        """Keep the copy, confirmed; only then let go of the original. Raises DriverError when it is not kept."""
+        ...
+
+    async def lost(self) -> str:
+        """Wait until this connection is of no more use, for whatever reason; the reason, for people."""
+        ...
+
+    async def counts(self) -> Counts:
+        """Of this moment."""
+        ...
+
+    async def close(self) -> None:
+        """Safe twice, and on a lost connection. What is not settled goes back to the broker."""
+        ...
+
+
+class Broker(Protocol):
+    """How to connect. `place` names the broker in messages, without secrets: `127.0.0.1:5672/vhost`."""
+
+    @property
+    def name(self) -> str:
+        """The driver's: amqp, kafka, ..."""
+        ...
+
+    @property
+    def place(self) -> str: ...
+
+    @property
+    def queue(self) -> str:
+        """What `stat` shows: the queue, tube, topic."""
+        ...
+
+    async def connect(self) -> Connection:
+        """Connect, authenticate, declare what the pipeline needs. Its caller bounds it; safe to cancel.
+
+        Raises BrokerUnreachable when trying again may help, BrokerRefused when only a person can (credentials,
+        permissions, a queue with other arguments), each with everything that is known in its text.
+        """
+        ...

@@ -1,0 +1,181 @@
+"""Deliveries of one pipeline from their arrival until their outcome was carried out at the broker.
+
+A message that is delivered once more while its first delivery still runs here, or after its outcome was decided but
+could not be carried out, is not run again: the delivery that is known takes over the new receipt.
+"""
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from itertools import count
+
+from rrjobs.drivers.broker.delivery import BrokerDelivery
+from rrjobs.drivers.broker.returns import Returns
+from rrjobs.pipeline.driver import Sink
+from rrjobs.pipeline.outcome import DONE, Outcome
+
+MOST_ORPHANS = 10_000
+"""Outcomes without a connection that are remembered; the messages of older ones are run again."""
+
+Carry = Callable[[BrokerDelivery], None]
+"""Carry its outcome out on the live connection."""
+
+
+class Intake:
+    """Owns what arrived. `carry` is called for a delivery whose outcome is known and whose connection lives."""
+
+    def __init__(self, pipeline: str, returns: Returns, carry: Carry, ack_early: Carry) -> None:
+        self._sink: Sink | None = None
+        self._pipeline = pipeline
+        self._returns = returns
+        self._carry = carry
+        self._ack_early = ack_early
+        self._held: dict[str, BrokerDelivery] = {}
+        self._orphans: OrderedDict[str, Outcome] = OrderedDict()
+        self._waiting: deque[BrokerDelivery] = deque()
+        self._awaits_room = False
+        self._serial = count()
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __len__(self) -> int:
+        """Deliveries that are not settled."""
+        return len(self._held)
+
+    @property
+    def running(self) -> bool:
+        """Whether a delivery has no outcome yet."""
+        return any(one.outcome is None and not one.going_back for one in self._held.values())
+
+    def begin(self, sink: Sink) -> None:
+        """Where deliveries go from now on."""
+        self._sink = sink
+        self._move()
+
+    async def empty(self) -> None:
+        """Wait until every delivery is settled at the broker."""
+        await self._empty.wait()
+
+    def arrived(self, delivery: BrokerDelivery) -> None:
+        """From the broker, in its order."""
+        if self._is_known(delivery):
+            return
+        self._hold(delivery)
+        outcome = self._orphans.pop(delivery.key, None) if delivery.repeats else None
+        if outcome is not None:
+            delivery.outcome = outcome
+            self._carry(delivery)
+            return
+        self._waiting.append(delivery)
+        self._move()
+
+    def judged(self, delivery: BrokerDelivery, outcome: Outcome) -> None:
+        """From the broker, and its outcome is known without a run."""
+        if not self._is_known(delivery):
+            self._hold(delivery)
+            delivery.outcome = outcome
+            self._carry(delivery)
+
+    def begun(self, delivery: BrokerDelivery) -> None:
+        """See Beginner."""
+        delivery.acked = True
+        self._ack_early(delivery)
+
+    def decided(self, delivery: BrokerDelivery, outcome: Outcome, alive: object) -> None:
+        """The outcome is known; `alive` is the connection there is."""
+        delivery.outcome = outcome
+        if delivery.connection is alive or delivery.acked:
+            self._carry(delivery)
+        else:
+            self._orphan(delivery)
+
+    def carried(self, delivery: BrokerDelivery) -> None:
+        """The broker knows: it is gone from here."""
+        self._returns.forget(delivery.key)
+        if delivery.acked:
+            self._remember(delivery.key, DONE)  # should the ack at its beginning have been lost
+        self._forget(delivery)
+
+    def goes_back(self, delivery: BrokerDelivery) -> None:
+        """It is on its way to the broker, unstarted."""
+        delivery.going_back = True
+        self._returns.note(delivery.key)
+
+    def gone(self, delivery: BrokerDelivery) -> None:
+        """Unstarted, and the broker has it again."""
+        self._forget(delivery)
+
+    def recall(self) -> list[BrokerDelivery]:
+        """What was not lent to a worker yet, in order; it stays held until it is given back or dropped."""
+        queued = self._sink.remove(self._pipeline) if self._sink is not None else []
+        found = [one for one in queued if isinstance(one, BrokerDelivery)]
+        found += self._waiting
+        self._waiting.clear()
+        return found
+
+    def lost(self, connection: object) -> None:
+        """Unstarted deliveries of a lost connection are the broker's; decided ones are remembered, others run on."""
+        for delivery in self.recall():
+            if delivery.connection is connection and not delivery.acked:
+                self._forget(delivery)
+            else:
+                self._waiting.append(delivery)
+        for delivery in list(self._held.values()):
+            if delivery.connection is not connection or delivery.acked:
+                continue
+            if delivery.going_back:
+                self._forget(delivery)
+            elif delivery.outcome is not None:
+                self._orphan(delivery)
+        self._move()
+
+    def _hold(self, delivery: BrokerDelivery) -> None:
+        self._held[delivery.key] = delivery
+        self._empty.clear()
+        delivery.beginner = self
+        delivery.attempt += self._returns.unexplained(delivery.key, delivery.redelivered)
+
+    def _is_known(self, delivery: BrokerDelivery) -> bool:
+        known = self._held.get(delivery.key)
+        if known is None or known.going_back:
+            return False
+        if not delivery.repeats:
+            delivery.key = f"{delivery.identity}#{next(self._serial)}"  # another message with the same id
+            return False
+        known.tag, known.connection = delivery.tag, delivery.connection
+        if known.acked:
+            self._ack_early(known)
+        elif known.outcome is not None:
+            self._carry(known)
+        return True
+
+    def _orphan(self, delivery: BrokerDelivery) -> None:
+        if delivery.outcome is not None:
+            self._remember(delivery.key, delivery.outcome)
+        self._forget(delivery)
+
+    def _remember(self, key: str, outcome: Outcome) -> None:
+        self._orphans[key] = outcome
+        if len(self._orphans) > MOST_ORPHANS:
+            self._orphans.popitem(last=False)
+
+    def _forget(self, delivery: BrokerDelivery) -> None:
+        if self._held.get(delivery.key) is delivery:
+            del self._held[delivery.key]
+        if not self._held:
+            self._empty.set()
+
+    def _move(self) -> None:
+        """Into the shared queue, as far as there is room."""
+        if self._awaits_room or self._sink is None:
+            return
+        while self._waiting:
+            if not self._sink.offer(self._waiting[0]):
+                self._awaits_room = True
+                self._sink.when_room(self._room)
+                return
+            self._waiting.popleft()
+
+    def _room(self) -> None:
+        self._awaits_room = False
+        self._move()

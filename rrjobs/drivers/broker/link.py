@@ -1,0 +1,147 @@
+"""The connection of a pipeline as a state, not as an exception.
+
+new --open--> up --lost--> down --connected--> up          any --close--> closed
+Each change is one event; while it is down, `trouble` says why and `down_s` for how long.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+
+from rrjobs.drivers.broker.backoff import Backoff
+from rrjobs.drivers.broker.connection import Broker, Connection
+from rrjobs.errors import BrokerUnreachable, DriverError
+from rrjobs.runtime.events import Events
+
+CONNECT_S = 20.0
+"""One attempt to connect, log in and declare."""
+
+CLOSE_S = 5.0
+"""What a connection may take to be closed; a broker that does not answer is left."""
+
+Serve = Callable[[Connection], Awaitable[str]]
+"""Uses a connection until it is lost; the reason."""
+
+
+class Link:
+    """Owns the connection of one pipeline: makes it, makes it again, closes it."""
+
+    def __init__(self, pipeline: str, broker: Broker, events: Events) -> None:
+        self.trouble = ""
+        self.current: Connection | None = None
+        self._pipeline = pipeline
+        self._broker = broker
+        self._events = events
+        self._up = asyncio.Event()
+        self._closed = asyncio.Event()
+        self._down_since = asyncio.get_running_loop().time()
+
+    @property
+    def down_s(self) -> float:
+        """For how long there has been no connection; 0 while there is one."""
+        return 0.0 if self.current else asyncio.get_running_loop().time() - self._down_since
+
+    async def open(self, patience_s: float) -> None:
+        """The first connection. Raises BrokerRefused at once, BrokerUnreachable when `patience_s` is over."""
+        deadline = asyncio.get_running_loop().time() + patience_s
+        backoff = Backoff()
+        while True:
+            try:
+                self._connected(await self._connect())
+                return
+            except BrokerUnreachable as err:
+                wait_s = backoff.next_s()
+                if asyncio.get_running_loop().time() + wait_s > deadline:
+                    raise BrokerUnreachable(f"{err} (tried for {patience_s:g} s)") from err
+                await asyncio.sleep(wait_s)
+
+    async def run(self, serve: Serve) -> None:
+        """Serve one connection after the other until `close`."""
+        backoff = Backoff()
+        while not self._closed.is_set():
+            connection = self.current or await self._reconnected(backoff)
+            if connection is None:
+                return
+            began = asyncio.get_running_loop().time()
+            try:
+                reason = await serve(connection)
+            finally:
+                self._disconnected()
+                await _close(connection)
+            if asyncio.get_running_loop().time() - began > CONNECT_S:
+                backoff.reset()
+            if not self._closed.is_set():
+                self._lost(reason)
+                await self._pause(backoff.next_s())
+
+    async def up(self, patience_s: float) -> Connection:
+        """The live connection, once there is one. Raises BrokerUnreachable."""
+        if self.current is None and not self._closed.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience_s):
+                    await self._up.wait()
+        if self.current is None or self._closed.is_set():
+            raise BrokerUnreachable(self.trouble or f"there is no connection to {self._broker.place}")
+        return self.current
+
+    async def close(self) -> None:
+        """No more connections. The task in `run` ends once `serve` has ended. Safe twice."""
+        self._closed.set()
+        self._up.set()
+        if (connection := self.current) is not None:
+            self._disconnected()
+            await _close(connection)
+
+    async def _reconnected(self, backoff: Backoff) -> Connection | None:
+        """None when the link was closed meanwhile."""
+        while not self._closed.is_set():
+            try:
+                connection = await self._connect()
+            except DriverError as err:
+                self._lost(str(err))
+                await self._pause(backoff.next_s())
+                continue
+            if self._closed.is_set():
+                await _close(connection)
+                return None
+            self._connected(connection)
+            self._events.emit("broker.connected", pipeline=self._pipeline, broker=self._broker.place)
+            return connection
+        return None
+
+    async def _connect(self) -> Connection:
+        try:
+            async with asyncio.timeout(CONNECT_S):
+                return await self._broker.connect()
+        except TimeoutError as err:
+            text = f"{self._broker.name} broker at {self._broker.place} did not answer within {CONNECT_S:g} s"
+            raise BrokerUnreachable(text) from err
+
+    def _connected(self, connection: Connection) -> None:
+        self.current = connection
+        self.trouble = ""
+        self._up.set()
+
+    def _disconnected(self) -> None:
+        if self.current is not None:
+            self._down_since = asyncio.get_running_loop().time()
+        self.current = None
+        if not self._closed.is_set():
+            self._up.clear()
+
+    def _lost(self, reason: str) -> None:
+        """Told once for each reason."""
+        if reason != self.trouble:
+            self.trouble = reason
+            self._events.emit("broker.lost", pipeline=self._pipeline, broker=self._broker.place, reason=reason)
+
+    async def _pause(self, wait_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s):
+                await self._closed.wait()
+
+
+async def _close(connection: Connection) -> None:
+    with contextlib.suppress(TimeoutError, DriverError):
+        async with asyncio.timeout(CLOSE_S):
+            await connection.close()

@@ -1,0 +1,23 @@
+"""What a driver is given beside the configuration of its pipeline."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from rrjobs.runtime.events import Events
+from rrjobs.runtime.section import Section
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """`section` is the driver's own section of the file (`amqp`, `kafka`), None when there is none.
+
+    `timeout_s` bounds a push, `startup_timeout_s` the wait for a broker that is down when the server starts; after
+    `liveness_s` without a connection the pipeline counts as not ready. `state_dir` is for what outlives the server.
+    """
+
+    events: Events
+    section: Section | None = None
+    state_dir: Path | None = None
+    timeout_s: float = 60.0
+    startup_timeout_s: float = 30.0
+    liveness_s: float = 60.0
