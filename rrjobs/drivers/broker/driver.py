@@ -19,9 +19,12 @@ from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import AlreadyInState, BrokerUnreachable, ConnectionLost, DriverError, PushRefused, PushUnknown
 from rrjobs.pipeline.delivery import JobDelivery, Judge
 from rrjobs.pipeline.driver import DelayedJob, Sink, SourceState
+from rrjobs.pipeline.history import History
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
+from rrjobs.pipeline.policy import MAX_INTERRUPTIONS
 from rrjobs.runtime.file_names import file_name
+from rrjobs.worker.load import Fault, FaultKind
 
 COUNTS_S = 5.0
 """What a broker may take to tell its counts."""
@@ -146,12 +149,25 @@ class BrokerDriver:
         self._return(delivery)
 
     def arrived(self, delivery: BrokerDelivery) -> None:
-        """See Arrivals."""
+        """See Arrivals. What took down one server after the other is not run once more."""
+        if delivery.redelivered >= MAX_INTERRUPTIONS:
+            times = self._returns.unexplained(delivery.key, delivery.redelivered)
+            if times >= MAX_INTERRUPTIONS:
+                self._intake.judged(delivery, self._too_often(delivery, times))
+                return
         self._intake.arrived(delivery)
 
     def undecodable(self, delivery: BrokerDelivery, reason: str) -> None:
         """See Arrivals."""
         self._intake.judged(delivery, self.judge.undecodable(delivery, reason))
+
+    def _too_often(self, delivery: BrokerDelivery, times: int) -> Outcome:
+        headers = {**delivery.job.headers, **History(delivery.attempt, interruptions=times).headers()}
+        delivery.job = delivery.job.again(0.0, headers)
+        fault = Fault(
+            FaultKind.INTERRUPTED, f"{self._broker.name} delivered it {times + 1} times, and heard no outcome"
+        )
+        return self.judge.failed(delivery, fault)
 
     async def _serve(self, connection: Connection) -> str:
         """Consume and settle until the connection is lost; the reason."""

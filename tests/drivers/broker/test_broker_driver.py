@@ -6,6 +6,7 @@ import pytest
 from broker_doubles import FakeBroker
 from house import HandSink, answer, crash, eventually, until
 
+from rrjobs.drivers.broker.delivery import BrokerDelivery
 from rrjobs.drivers.broker.driver import BrokerDriver
 from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import BrokerUnreachable, PushRefused, PushUnknown
@@ -181,3 +182,23 @@ async def test_a_broker_that_is_away_at_the_start_ends_it_with_the_reason(tmp_pa
     with pytest.raises(BrokerUnreachable, match=r"connection refused \(tried for 0\.2 s\)"):
         await driver.open()
     await driver.close()
+
+
+async def test_a_job_that_takes_down_every_server_becomes_a_letter(tmp_path):
+    broker = FakeBroker()
+    broker.queue_.append((1, job("a"), 10))
+    async with Bench(broker, tmp_path) as bench:
+        await bench.settled()
+        assert [(letter.id, letter.reason) for letter in broker.dead] == [("a", "interrupted")]
+        assert broker.acked == ["a"] and await bench.sink.quiet()
+
+
+async def test_a_message_that_is_no_job_becomes_a_letter(tmp_path):
+    async with Bench(FakeBroker(), tmp_path) as bench:
+        connection = bench.broker.connections[0]
+        connection.unacked[7] = (7, job("a"), 0)
+        bench.driver.undecodable(BrokerDelivery(job("a"), bench.driver, 7, connection, "7"), "rr_headers is not JSON")
+        await bench.settled()
+        (letter,) = bench.broker.dead
+        assert (letter.reason, letter.error, letter.payload) == ("undecodable", "rr_headers is not JSON", b"x")
+        assert bench.broker.acked == ["a"]
