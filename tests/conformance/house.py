@@ -4,12 +4,24 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import orjson
+from harness import Harness
 
+from rrjobs.config.shape import DRIVERS
+from rrjobs.drivers.surroundings import Surroundings
+from rrjobs.drivers.table import DriverTable
+from rrjobs.pipeline.config import JobsConfig
+from rrjobs.pipeline.dead_letter import DeadLetters
 from rrjobs.pipeline.delivery import Delivery, JobDelivery
+from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.priority_queue import PriorityQueue
+from rrjobs.pipeline.registry import Registry
+from rrjobs.pipeline.state import PipelineState
+from rrjobs.runtime.events import Events
 from rrjobs.worker.load import Fault, FaultKind
 
 DEADLINE_S = 20.0
@@ -116,3 +128,53 @@ async def eventually(condition: Callable[[], Any], what: str, deadline_s: float 
             if found:
                 return
             await asyncio.sleep(0.01)
+
+
+class House:
+    """A registry with one pipeline `p` of the driver under test, and `sink`, whose worker the test is."""
+
+    def __init__(self, harness: Harness, folder: Path, name: str = "p", prefetch: int = 10, **pipeline: Any) -> None:
+        self.harness = harness
+        self.name = name
+        self.sink = HandSink()
+        self.events = Events()
+        settings = {"driver": harness.driver, "config": harness.config(name, prefetch), **pipeline}
+        config = {"pipelines": {name: settings}, "consume": [name], "timeout": 10}
+        self.config = JobsConfig.model_validate(config, context={"drivers": DRIVERS})
+        surroundings = Surroundings(
+            self.events, state_dir=folder, timeout_s=10.0, startup_timeout_s=10.0, liveness_s=5.0
+        )
+        table = DriverTable(surroundings, {harness.driver: harness.section()})
+        self.registry = Registry(lambda pool: self.sink, self.events, self.config, table)
+
+    async def __aenter__(self) -> "House":
+        await self.registry.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.registry.close()
+
+    async def push(self, *jobs: Job) -> None:
+        """Together, as one batch."""
+        await self.registry.push(jobs)
+
+    async def state(self) -> PipelineState:
+        """Of the pipeline."""
+        return next(one for one in await self.registry.stat() if one.pipeline == self.name)
+
+    @property
+    def dead(self) -> DeadLetters:
+        return self.registry.dead()[self.name]
+
+    async def idle(self) -> None:
+        """Everything that was answered is settled: nothing waits, nothing runs."""
+        await eventually(self._is_idle, "everything is settled")
+
+    async def _is_idle(self) -> bool:
+        state = await self.state()
+        return not (state.active or state.reserved or state.delayed)
+
+    def job(self, ident: str = "", payload: bytes = b"payload", **options: Any) -> Job:
+        """A job for the pipeline."""
+        name = options.pop("job", "Job")
+        return Job(ident or str(uuid4()), name, payload, self.name, **options)
