@@ -166,24 +166,24 @@ final class JobsTest extends TestCase
     {
         $this->server->send(Wire::job(''));
         $task = $this->jobs->waitTask();
-        self::assertSame([1, 0, null], [$task->attempt(), $task->crashes(), $task->pushedAt()]);
+        self::assertSame([1, 0, 0, null], [$task->attempt(), $task->crashes(), $task->interruptions(), $task->pushedAt()]);
     }
 
     public function testALaterRunKnowsItsAttemptItsCrashesAndThePush(): void
     {
-        $headers = ['rr-attempt' => ['4'], 'rr-crashes' => ['2'], 'rr-pushed-at' => ['1790000000.125']];
+        $headers = ['rr-attempt' => ['4'], 'rr-crashes' => ['2'], 'rr-pushed-at' => ['1790000000.125'], 'rr-interruptions' => ['1']];
         $this->server->send(Wire::job('', ['headers' => $headers]));
         $task = $this->jobs->waitTask();
-        self::assertSame([4, 2], [$task->attempt(), $task->crashes()]);
+        self::assertSame([4, 2, 1], [$task->attempt(), $task->crashes(), $task->interruptions()]);
         self::assertSame('1790000000.125000', $task->pushedAt()?->format('U.u'));
     }
 
     public function testHeadersThatAreNoNumbersAreNoHistory(): void
     {
-        $headers = ['rr-attempt' => ['x'], 'rr-crashes' => ['-1'], 'rr-pushed-at' => ['soon']];
+        $headers = ['rr-attempt' => ['x'], 'rr-crashes' => ['-1'], 'rr-pushed-at' => ['soon'], 'rr-interruptions' => ['-3']];
         $this->server->send(Wire::job('', ['headers' => $headers]));
         $task = $this->jobs->waitTask();
-        self::assertSame([1, 0, null], [$task->attempt(), $task->crashes(), $task->pushedAt()]);
+        self::assertSame([1, 0, 0, null], [$task->attempt(), $task->crashes(), $task->interruptions(), $task->pushedAt()]);
     }
 
     /**

@@ -93,6 +93,11 @@ class Ledger:
             return Counter()
         return Counter(line.split()[0] for line in self.path.read_text().splitlines() if line.endswith(word))
 
+    def runs(self) -> Counter[tuple[str, int]]:
+        """How often each attempt of a job has begun."""
+        starts = [line.split() for line in self.path.read_text().splitlines() if line.endswith("start")]
+        return Counter((ident, int(attempt)) for ident, _, attempt, _ in starts)
+
     def close(self) -> None:
         """Whatever happened, nothing is left."""
         for server in self._servers:

@@ -29,6 +29,8 @@ def check(book: Ledger, extra: int) -> None:
     begun, ended = book.lines("start"), book.lines("end")
     lost = [ident for ident in book.accepted if not ended[ident]]
     assert not lost, f"{len(lost)} of {len(book.accepted)} jobs are lost: {lost[:5]}"
+    doubled = [run for run, times in book.runs().items() if times > 1]
+    assert not doubled, f"ran twice as the same attempt: {doubled[:5]}"
     again = sum(begun.values()) - len(begun)
     assert again <= extra, f"{again} extra runs, at most {extra} deliveries were in flight at the kills"
 
@@ -50,6 +52,24 @@ def test_kill_9_of_workers_and_servers_loses_nothing_of_a_journal(ledger):
     book.settle()
     assert book.accepted
     check(book, book.kills * WORKERS * PREFETCH)
+
+
+def test_what_a_worker_had_when_the_server_was_killed_comes_back_with_an_attempt_more(ledger):
+    book = ledger(JOURNAL, prefetch=1)
+    book.start()
+    book.push(2, ms=60_000)
+    book.push(1, ms=1)
+    for attempt in (1, 2, 3):
+        wait_until(
+            lambda n=attempt: book.runs().keys() == {(f"job-{j}", a) for j in (0, 1) for a in range(1, n + 1)},
+            "two run",
+        )
+        book.kill_server()
+        book.start()
+    wait_until(lambda: len(book.runs()) == 8, "they run for the fourth time")
+    assert book.runs().total() == 8
+    assert "job-2" not in book.lines("start")
+    book.kill_server()
 
 
 @pytest.mark.parametrize("pipeline", [JOURNAL, {}])

@@ -16,6 +16,7 @@ final class Task
 {
     private const ATTEMPT = 'rr-attempt';
     private const CRASHES = 'rr-crashes';
+    private const INTERRUPTIONS = 'rr-interruptions';
     private const PUSHED_AT = 'rr-pushed-at';
     private const SUCCESS = '{"type":0,"data":[]}';
     private const ACK = '{"type":2,"data":[]}';
@@ -79,6 +80,14 @@ final class Task
     public function crashes(): int
     {
         return \max(0, (int) $this->header(self::CRASHES, '0'));
+    }
+
+    /**
+     * How many servers were killed while a worker had the job; those runs count as attempts too.
+     */
+    public function interruptions(): int
+    {
+        return \max(0, (int) $this->header(self::INTERRUPTIONS, '0'));
     }
 
     /**

@@ -13,6 +13,8 @@ from typing import cast
 from rrjobs.drivers.declared import positive
 from rrjobs.drivers.memory.config import MemoryConfig
 from rrjobs.drivers.memory.delayed import Delayed, Timers
+from rrjobs.drivers.memory.interrupted import come_back
+from rrjobs.drivers.memory.lent import NotedDelivery
 from rrjobs.drivers.memory.letters import MemoryLetters
 from rrjobs.drivers.memory.quota import Quota
 from rrjobs.drivers.memory.store import Kept, Store, Volatile
@@ -53,6 +55,7 @@ class MemoryDriver:
         self._waiting: PriorityQueue[Job] = PriorityQueue()
         self._delayed = Delayed(self._came_due, self._timers)
         self._store = store or (store_for(pipeline, config, events, state_dir) if state_dir else Volatile())
+        self._delivery = NotedDelivery if self._store.lasting else JobDelivery
         self._quota = (
             Quota(pipeline, config.max_jobs, config.max_bytes) if config.max_jobs or config.max_bytes else None
         )
@@ -80,9 +83,13 @@ class MemoryDriver:
         """Take up what the store held. Raises DriverError."""
         kept = await self._store.open()
         self.dead.take_up(kept.letters)
+        jobs = kept.jobs
+        if kept.interrupted:
+            jobs = list(come_back(jobs, kept.interrupted, self, self._store, self.dead))
+        await self._store.begin()
         if self._quota is not None:
-            self._quota.add(kept.jobs)
-        self._enqueue(kept.jobs)
+            self._quota.add(jobs)
+        self._enqueue(jobs)
 
     async def run(self, sink: Sink) -> None:
         """Hand over jobs until `close`."""
@@ -200,6 +207,7 @@ class MemoryDriver:
     def take_back(self, delivery: JobDelivery, reason: str) -> None:
         """Back to the front of its equals; several come back last first."""
         self._in_flight -= 1
+        self._store.returned(delivery.job)
         if not self._closed.is_set():
             self._waiting.push_front(delivery.priority, (delivery.job,))
         elif self._all_settled is not None and not self._in_flight:
@@ -225,7 +233,7 @@ class MemoryDriver:
         for _ in range(min(BURST, self._prefetch - self._in_flight, len(waiting))):
             job = waiting.pop()
             self._in_flight += 1
-            if not sink.offer(JobDelivery(job, self)):
+            if not sink.offer(self._delivery(job, self, self._store)):
                 self._in_flight -= 1
                 waiting.push_front(job.priority, (job,))
                 self._awaits_room = True

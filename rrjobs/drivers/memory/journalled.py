@@ -2,17 +2,20 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
 from rrjobs.drivers.memory.entries import JOB, LETTER, decode_job, decode_letter, encode_job, encode_letter
 from rrjobs.drivers.memory.journal.config import JournalConfig
+from rrjobs.drivers.memory.journal.disk import Disk, OsDisk
 from rrjobs.drivers.memory.journal.journal import Journal, open_journal
+from rrjobs.drivers.memory.journal.lent import Lent
 from rrjobs.drivers.memory.journal.recovery import Recovered
 from rrjobs.drivers.memory.store import Kept
 from rrjobs.errors import JournalError
 from rrjobs.pipeline.dead_letter import DeadLetter
+from rrjobs.pipeline.history import history_of
 from rrjobs.pipeline.job import Job
 from rrjobs.runtime.events import Events
 
@@ -25,11 +28,15 @@ class Journalled:
 
     lasting = True
 
-    def __init__(self, pipeline: str, folder: Path, config: JournalConfig, events: Events) -> None:
+    def __init__(
+        self, pipeline: str, folder: Path, config: JournalConfig, events: Events, disk: Disk | None = None
+    ) -> None:
         self._pipeline = pipeline
         self._folder = folder
         self._config = config
         self._events = events
+        self._disk = disk or OsDisk()
+        self._lent = Lent(self._disk, folder, self._failing)
         self._opened: Journal | None = None
         self._jobs: dict[Job, int] = {}
         self._letters: dict[str, int] = {}
@@ -46,15 +53,46 @@ class Journalled:
 
     async def open(self) -> Kept:
         """See Store."""
-        self._opened, recovered = await open_journal(self._folder, self._config, self._events)
+        self._opened, recovered = await open_journal(self._folder, self._config, self._events, self._disk)
         jobs: list[Job] = []
         letters: list[DeadLetter] = []
         try:
             await self._read(recovered, jobs, letters)
+            self._journal.removed = self._lent.ended
+            noted = await asyncio.to_thread(self._lent.open)
         except BaseException:
-            await self._journal.close()
+            await self.close(Kept())
             raise
-        return Kept(jobs, letters)
+        return Kept(jobs, letters, self._interrupted(noted) if noted else ())
+
+    def _interrupted(self, noted: Mapping[int, int]) -> set[Job]:
+        """What is noted with another attempt came back from an earlier death of the server already."""
+        lent = ((job, noted[number]) for job, number in self._jobs.items() if number in noted)
+        return {job for job, attempt in lent if history_of(job.headers).attempt == attempt}
+
+    def renew(self, job: Job, copy: Job) -> None:
+        """See Store."""
+        group = self._journal.group()
+        number = self._jobs.pop(job)
+        self._jobs[copy] = number
+        group.replace(number, JOB, encode_job(copy, time.time()))
+        self._journal.keep(group)
+
+    async def begin(self) -> None:
+        """See Store. On a disk that takes nothing the notes of the last process stay, and are understood once more."""
+        try:
+            await self._journal.sync()
+        except JournalError:
+            return
+        await asyncio.to_thread(self._lent.begin)
+
+    def lent(self, job: Job, attempt: int) -> None:
+        """See Store."""
+        self._lent.note(self._jobs[job], attempt)
+
+    def returned(self, job: Job) -> None:
+        """See Store."""
+        self._lent.returned(self._jobs[job])
 
     async def _read(self, recovered: Recovered, jobs: list[Job], letters: list[DeadLetter]) -> None:
         now = time.time()
@@ -146,5 +184,9 @@ class Journalled:
 
     async def close(self, left: Kept) -> None:
         """See Store: all of it is in the journal."""
+        await self._lent.close()
         if self._opened is not None:
             await self._opened.close()
+
+    def _failing(self, reason: str) -> None:
+        self._events.emit("journal.failing", path=str(self._folder), reason=reason)

@@ -3,7 +3,7 @@
 Each call is one change, kept whole or not at all: a crash never leaves a job both queued and dead, nor neither.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -13,10 +13,14 @@ from rrjobs.pipeline.job import Job
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """What a store held: jobs in their order, each with what is left of its delay, and letters, oldest first."""
+    """What a store held: jobs in their order, each with what is left of its delay, and letters, oldest first.
+
+    `interrupted` are those of the jobs that a worker had when the server was killed.
+    """
 
     jobs: Sequence[Job] = ()
     letters: Sequence[DeadLetter] = ()
+    interrupted: Collection[Job] = ()
 
 
 class Store(Protocol):
@@ -34,6 +38,22 @@ class Store(Protocol):
 
     async def open(self) -> Kept:
         """Raises DriverError when it cannot be read."""
+        ...
+
+    def renew(self, job: Job, copy: Job) -> None:
+        """The copy takes the place of an interrupted job, where it stood. Must not block or raise."""
+        ...
+
+    async def begin(self) -> None:
+        """Every interrupted job was dealt with; comes once, after `open`."""
+        ...
+
+    def lent(self, job: Job, attempt: int) -> None:
+        """A worker gets it. Must not block or raise."""
+        ...
+
+    def returned(self, job: Job) -> None:
+        """No worker has started it after all, if one was lent it. Must not block or raise."""
         ...
 
     async def accept(self, jobs: Sequence[Job], then: Callable[[], None]) -> None:
@@ -80,6 +100,18 @@ class Volatile:
     async def open(self) -> Kept:
         """See Store."""
         return Kept()
+
+    def renew(self, job: Job, copy: Job) -> None:
+        """See Store."""
+
+    async def begin(self) -> None:
+        """See Store."""
+
+    def lent(self, job: Job, attempt: int) -> None:
+        """See Store."""
+
+    def returned(self, job: Job) -> None:
+        """See Store."""
 
     async def accept(self, jobs: Sequence[Job], then: Callable[[], None]) -> None:
         """See Store."""

@@ -122,8 +122,12 @@ class Batch:
         groups = self.groups
         numbers = list(self.numbers())
         payloads = list(chain.from_iterable([group.payloads for group in groups]))
-        removed = list(chain(chain.from_iterable([group.removed for group in groups]), self.removed))
+        removed = list(self.all_removed())
         return numbers, b"".join([group.kinds for group in groups]), payloads, removed
+
+    def all_removed(self) -> Iterator[int]:
+        """Numbers that end with it."""
+        return chain(chain.from_iterable([group.removed for group in self.groups]), self.removed)
 
     def numbers(self) -> Iterator[int]:
         """Of all puts."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Protocol
 
 from rrjobs.drivers.memory.journal.backlog import Backlog
-from rrjobs.drivers.memory.journal.batch import Group
+from rrjobs.drivers.memory.journal.batch import Batch, Group
 from rrjobs.drivers.memory.journal.codec import MAX_BODY_BYTES
 from rrjobs.drivers.memory.journal.hand import Hand
 from rrjobs.drivers.memory.journal.layout import HEADER_BYTES
@@ -51,8 +51,8 @@ class Listener(Protocol):
         """Pushes are taken again."""
         ...
 
-    def written(self) -> None:
-        """A batch is in its segment."""
+    def written(self, batch: Batch) -> None:
+        """It is in its segment."""
         ...
 
     def stuck(self, segment: int) -> None:
@@ -212,7 +212,7 @@ class Committer:
             waiter, group.waiter = group.waiter, None
             if waiter is not None and not waiter.done():
                 waiter.set_result(None)
-        self._listener.written()
+        self._listener.written(batch)
 
     def _fortune_turned(self, roomy: bool) -> None:
         """Something was written again: all is well when there is room for pushes too."""

@@ -1,11 +1,11 @@
 """The journal's front door: open it, change it, read its state, close it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rrjobs.drivers.memory.journal.batch import Group
+from rrjobs.drivers.memory.journal.batch import Batch, Group
 from rrjobs.drivers.memory.journal.committer import Committer, Pace
 from rrjobs.drivers.memory.journal.compaction import Compactor
 from rrjobs.drivers.memory.journal.config import JournalConfig, Sync
@@ -51,6 +51,8 @@ class Journal:
         self._events = events
         self._release = release
         self._closed = False
+        self.removed: Callable[[Iterable[int]], None] | None = None
+        """Told of entries whose end is with the kernel."""
         self._writer = opened.writer
         self._live = opened.live
         self._hand = Hand("journal", asyncio.get_running_loop())
@@ -120,8 +122,10 @@ class Journal:
         """See Listener."""
         self._events.emit("journal.recovered", path=self._path)
 
-    def written(self) -> None:
+    def written(self, batch: Batch) -> None:
         """See Listener."""
+        if self.removed is not None:
+            self.removed(batch.all_removed())
         self._compactor.consider()
 
     def stuck(self, segment: int) -> None:
