@@ -27,5 +27,6 @@ lock: ## compile the locked requirements again
 	@.venv/bin/python -m pip install -q uv
 	@.venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 pyproject.toml -o requirements.txt
 	@.venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --extra dev pyproject.toml -o requirements-dev.txt
+	@.venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 tests/servers/ministack.in -o tests/servers/ministack.txt
 
 .PHONY: help run test check bench lock

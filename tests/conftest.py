@@ -14,6 +14,22 @@ import pytest
 import server_process
 import uvloop
 from server_process import EXAMPLES, ServerProcess
+from servers.fixtures import (  # noqa: F401 - fixtures for every test
+    beanstalkd,
+    certificates,
+    elasticmq,
+    kafka,
+    link_proxy,
+    ministack,
+    nats,
+    old_nats,
+    rabbitmq,
+    shared_server,
+    start_broker,
+    unique_name,
+    vhost,
+)
+from servers.process import lasting_processes
 
 uvloop.new_event_loop().close()  # libuv opens a pipe for the whole process with its first loop: no leak of a test
 
@@ -114,4 +130,4 @@ def _descriptors() -> dict[int, str]:
 
 
 def _children() -> set[int]:
-    return server_process.descendants(os.getpid())
+    return server_process.descendants(os.getpid()) - lasting_processes()
