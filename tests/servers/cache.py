@@ -1,6 +1,6 @@
 """What servers need and no Debian package brings: jars by Maven, ministack in an environment of its own; fetched once.
 
-The folder is $RRJOBS_CACHE, else ~/.cache/rrjobs: outside of every checkout. `PYTHONPATH=tests python -m servers.cache` fills it.
+The folder is $RRJOBS_CACHE, else ~/.cache/rrjobs: outside of every checkout. `python -m servers.cache` fills it.
 """
 
 import contextlib
