@@ -13,6 +13,7 @@ class Surroundings:
 
     `timeout_s` bounds a push, `startup_timeout_s` the wait for a broker that is down when the server starts; after
     `liveness_s` without a connection the pipeline counts as not ready. `state_dir` is for what outlives the server.
+    `priority` is the pipeline's, for messages that have none.
     """
 
     events: Events
@@ -21,3 +22,4 @@ class Surroundings:
     timeout_s: float = 60.0
     startup_timeout_s: float = 30.0
     liveness_s: float = 60.0
+    priority: int = 10

@@ -28,17 +28,18 @@ class DriverTable:
         self._surroundings = surroundings
         self._sections = sections
 
-    def configured(self, driver: str, pipeline: str, config: Section) -> Queue:
+    def configured(self, driver: str, pipeline: str, config: Section, priority: int) -> Queue:
         """A paused driver from its own section."""
-        return self._made(driver, pipeline, _load(driver, pipeline), config)
+        return self._made(driver, pipeline, _load(driver, pipeline), config, priority)
 
-    def declared(self, driver: str, pipeline: str, spec: Mapping[str, str]) -> Queue:
+    def declared(self, driver: str, pipeline: str, spec: Mapping[str, str], priority: int) -> Queue:
         """A paused driver from the texts of a declaration."""
         kind = _load(driver, pipeline)
-        return self._made(driver, pipeline, kind, kind.declared(spec))
+        return self._made(driver, pipeline, kind, kind.declared(spec), priority)
 
-    def _made(self, driver: str, pipeline: str, kind: Any, config: Section) -> Queue:
-        made: Queue = kind.made(pipeline, config, replace(self._surroundings, section=self._sections.get(driver)))
+    def _made(self, driver: str, pipeline: str, kind: Any, config: Section, priority: int) -> Queue:
+        surroundings = replace(self._surroundings, section=self._sections.get(driver), priority=priority)
+        made: Queue = kind.made(pipeline, config, surroundings)
         return made
 
 

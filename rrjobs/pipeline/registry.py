@@ -22,11 +22,11 @@ from rrjobs.runtime.values import MAX_INTEGER
 class Drivers(Protocol):
     """How drivers are made, all of them paused; raises DriverError for a driver that does not exist."""
 
-    def configured(self, driver: str, pipeline: str, config: Section) -> Queue:
+    def configured(self, driver: str, pipeline: str, config: Section, priority: int) -> Queue:
         """From the driver's section of the configuration file."""
         ...
 
-    def declared(self, driver: str, pipeline: str, spec: Mapping[str, str]) -> Queue:
+    def declared(self, driver: str, pipeline: str, spec: Mapping[str, str], priority: int) -> Queue:
         """From the texts of a declaration at run time."""
         ...
 
@@ -103,7 +103,7 @@ class Registry:
         if name in self._routes or name in self._opening:
             raise PipelineExists(f"pipeline already exists, name: {name}, driver: {driver}")
         failing = declared_failing(spec)
-        made = self._drivers.declared(driver, name, spec)
+        made = self._drivers.declared(driver, name, spec, _priority(spec))
         await self._open(name, _priority(spec), made, self._sink(spec.get("pool") or None), failing)
 
     async def destroy(self, names: Sequence[str]) -> list[str]:
@@ -149,7 +149,7 @@ class Registry:
 
     async def _open_configured(self, name: str) -> None:
         config: PipelineConfig = self._config.pipelines[name]
-        made = self._drivers.configured(config.driver, name, config.config)
+        made = self._drivers.configured(config.driver, name, config.config, config.priority)
         await self._open(name, config.priority, made, self._sink(config.pool), config.failing())
 
     async def _open(self, name: str, priority: int, driver: Queue, sink: Sink, failing: Failing) -> None:

@@ -113,11 +113,11 @@ class Drivers(DriverTable):
         super().__init__(Surroundings(Events()))
         self.broken = BrokenDriver()
 
-    def configured(self, driver: str, pipeline: str, config: Section) -> Queue:
-        return self.broken if driver == "broken" else super().configured(driver, pipeline, config)
+    def configured(self, driver: str, pipeline: str, config: Section, priority: int) -> Queue:
+        return self.broken if driver == "broken" else super().configured(driver, pipeline, config, priority)
 
-    def declared(self, driver: str, pipeline: str, spec: Mapping[str, str]) -> Queue:
-        return self.broken if driver == "broken" else super().declared(driver, pipeline, spec)
+    def declared(self, driver: str, pipeline: str, spec: Mapping[str, str], priority: int) -> Queue:
+        return self.broken if driver == "broken" else super().declared(driver, pipeline, spec, priority)
 
 
 class House:

@@ -5,6 +5,7 @@ from typing import NamedTuple, Protocol
 
 from rrjobs.drivers.broker.delivery import BrokerDelivery
 from rrjobs.drivers.broker.letters import LetterStore
+from rrjobs.pipeline.delivery import Settler
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
 
@@ -19,6 +20,11 @@ class Counts(NamedTuple):
 
 class Arrivals(Protocol):
     """Where a connection puts what it received; neither call blocks or raises."""
+
+    @property
+    def settler(self) -> Settler:
+        """Of every delivery that it makes."""
+        ...
 
     def arrived(self, delivery: BrokerDelivery) -> None:
         """A job, in the order of the broker."""

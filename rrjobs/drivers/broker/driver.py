@@ -17,7 +17,7 @@ from rrjobs.drivers.broker.returns import Returns
 from rrjobs.drivers.broker.settling import Settling
 from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import AlreadyInState, BrokerUnreachable, ConnectionLost, DriverError, PushRefused, PushUnknown
-from rrjobs.pipeline.delivery import JobDelivery, Judge
+from rrjobs.pipeline.delivery import JobDelivery, Judge, Settler
 from rrjobs.pipeline.driver import DelayedJob, Sink, SourceState
 from rrjobs.pipeline.history import History
 from rrjobs.pipeline.job import Job
@@ -147,6 +147,11 @@ class BrokerDriver:
         """See Settler."""
         assert isinstance(delivery, BrokerDelivery)
         self._return(delivery)
+
+    @property
+    def settler(self) -> Settler:
+        """See Arrivals."""
+        return self
 
     def arrived(self, delivery: BrokerDelivery) -> None:
         """See Arrivals. What took down one server after the other is not run once more."""

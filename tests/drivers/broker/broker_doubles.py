@@ -76,7 +76,7 @@ class FakeConnection:
             number, job, times = entry = self.broker.queue_.popleft()
             self.unacked[number] = entry
             self.arrivals.arrived(
-                BrokerDelivery(job, self.arrivals, number, self, str(number), queue="q", redelivered=times)  # type: ignore[arg-type]
+                BrokerDelivery(job, self.arrivals.settler, number, self, str(number), queue="q", redelivered=times)  # type: ignore[arg-type]
             )
 
     def break_off(self, reason: str) -> None:
