@@ -18,11 +18,15 @@ from rrjobs.pipeline.delivery import Delivery
 from rrjobs.protocol.frame import MAX_PAYLOAD_BYTES, STREAM, data_frame
 from rrjobs.protocol.http1.exchange import Exchange
 from rrjobs.protocol.http1.head import ResponseHead
+from rrjobs.protocol.http1.request import Request
 from rrjobs.worker.load import Fault, Flow
 
 PIPELINE = "http"
 _MAX_BODY_BYTES = MAX_PAYLOAD_BYTES - 2**24
 """Leaves room for the context, which `limits.header_bytes` bounds."""
+
+_MAX_FRAMES = 4
+"""Request frames that are kept with a known head, each for one client and target."""
 
 _NO_COOKIES: dict[str, str] = {}
 _OK = ResponseHead(200, {})
@@ -118,10 +122,23 @@ class HttpDelivery(Delivery):
     def encode(self) -> bytes:
         """The request frame (spec/worker-and-http.md 5.1). Raises ValueError when it exceeds what a frame can hold."""
         request = self.exchange.request
+        self.waits = False
+        known = request.known
+        if known is None:
+            return self._encode(request)
+        key = (request.method, self.target.uri, self.peer)
+        frame = known.notes.get(key)
+        if frame is None:
+            frame = self._encode(request)
+            if len(known.notes) >= _MAX_FRAMES:
+                known.notes.clear()
+            known.notes[key] = frame
+        return frame
+
+    def _encode(self, request: Request) -> bytes:
         headers = request.headers
         form = self.form
         target = self.target
-        self.waits = False
         context = self.desk.encode_context(
             self.peer,
             _PROTOCOLS[request.version],

@@ -12,6 +12,7 @@ from collections import deque
 from typing import Protocol, cast
 
 from rrjobs.protocol.http1.exchange import DONE, UNTIL_CLOSE, Exchange
+from rrjobs.protocol.http1.known import KnownHeads
 from rrjobs.protocol.http1.limits import BODY_PROGRESS_BYTES, HALF_CLOSED_S, Limits
 from rrjobs.protocol.http1.line import FULL, PARKED, SINK, Line
 from rrjobs.protocol.http1.pages import refusal_page
@@ -27,6 +28,7 @@ class Hub(Protocol):
     """The server, as its connections see it. `now`: the loop's time, a tick coarse."""
 
     limits: Limits
+    known: KnownHeads
     handler: Handler
     now: float
     draining: bool
@@ -48,7 +50,7 @@ class Connection(Line):
     def __init__(self, hub: Hub) -> None:
         super().__init__(hub.now)
         self._hub = hub
-        self._reader = RequestReader(self, hub.limits)
+        self._reader = RequestReader(self, hub.limits, hub.known)
         self._queue: deque[Exchange] = deque()
         self._body_mark = 0
         self._running = False

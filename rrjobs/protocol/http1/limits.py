@@ -15,6 +15,9 @@ BODY_PROGRESS_BYTES = 1024
 FEED_BYTES = 16_384
 """Heads are parsed in pieces of this size, so that one read full of tiny requests cannot outrun `max_pipelined`."""
 
+MIN_FIELD_BYTES = 4
+"""What a header line takes at least."""
+
 CHUNK_OVERHEAD_BYTES = 16_384
 """Framing of a chunked body that is free; beyond it each chunk may have 16 bytes, each body byte 2."""
 

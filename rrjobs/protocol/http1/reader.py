@@ -4,11 +4,11 @@ from typing import Protocol
 
 import httptools
 
-from rrjobs.protocol.http1.limits import CHUNK_OVERHEAD_BYTES, Limits
+from rrjobs.protocol.http1.known import KnownHeads
+from rrjobs.protocol.http1.limits import CHUNK_OVERHEAD_BYTES, MIN_FIELD_BYTES, Limits
 from rrjobs.protocol.http1.names import KNOWN, canonical_name
 from rrjobs.protocol.http1.request import HTTP_10, HTTP_11, Headers, Refusal, Request, field_count, head_size, too_large
 
-_MIN_FIELD_BYTES = 4
 _SPACE = 0x20
 _METHODS = {name.encode(): name for name in ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")}
 
@@ -37,7 +37,9 @@ class RequestReader:
 
     __slots__ = (
         "_chunks",
+        "_fed",
         "_headers",
+        "_known",
         "_limits",
         "_message_bytes",
         "_parser",
@@ -49,9 +51,11 @@ class RequestReader:
         "request",
     )
 
-    def __init__(self, taker: Taker, limits: Limits) -> None:
+    def __init__(self, taker: Taker, limits: Limits, known: KnownHeads) -> None:
         self._taker = taker
         self._limits = limits
+        self._known = known
+        self._fed: bytes | memoryview = b""
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._headers: Headers = {}
@@ -66,6 +70,17 @@ class RequestReader:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Parse the next bytes, telling the taker on the way."""
+        if self.request is None and not self.in_head and not self.finished:
+            request = self._known.request(data)
+            if request is not None:
+                self._taker.request_read(request)
+                return
+            self._fed = data
+        else:
+            self._fed = b""
+        self._parse(data)
+
+    def _parse(self, data: bytes | memoryview) -> None:
         self._message_bytes += len(data)
         upgraded_at = -1
         try:
@@ -104,7 +119,7 @@ class RequestReader:
             self._skipping = False
         if rest:
             self._message_bytes = 0
-            self.feed(rest)
+            self._parse(rest)
 
     def _check_overhead(self, request: Request) -> None:
         overhead = self._message_bytes - request.received_bytes
@@ -153,7 +168,7 @@ class RequestReader:
         headers = self._headers
         self._headers = {}
         limits = self._limits
-        if self._message_bytes > _MIN_FIELD_BYTES * limits.headers or self._message_bytes > limits.header_bytes:
+        if self._message_bytes > MIN_FIELD_BYTES * limits.headers or self._message_bytes > limits.header_bytes:
             _check_size(headers, limits)
         method = parser.get_method()
         name = _METHODS.get(method) or method.decode("ascii")
@@ -193,6 +208,10 @@ class RequestReader:
             self._headers = {}
         if not request.keep_alive:
             self.finished = True
+        fed = self._fed
+        if type(fed) is bytes and fed:
+            self._known.learn(fed, request)
+            self._fed = b""
         self._taker.request_read(request)
 
 

@@ -36,6 +36,20 @@ def too_large() -> Refusal:
     return Refusal(413, reason, f"serve_http: {reason}\n")
 
 
+class KnownHead:
+    """The header lines below a request line. `headers` are shared by all requests that have them: never change them.
+
+    `notes` are for whoever answers: what was made of this head. Who writes there bounds them.
+    """
+
+    __slots__ = ("headers", "host", "notes")
+
+    def __init__(self, headers: Headers, host: str) -> None:
+        self.headers = headers
+        self.host = host
+        self.notes: dict[tuple[str, str, str], bytes] = {}
+
+
 class Request:
     """One request. `plain`: HTTP/1.1, kept alive and not HEAD, so that an answer needs no special care.
 
@@ -49,6 +63,7 @@ class Request:
         "headers",
         "host",
         "keep_alive",
+        "known",
         "length",
         "method",
         "plain",
@@ -72,6 +87,7 @@ class Request:
         self.upgrade = False
         self.body: bytes | bytearray = b""
         self.received_bytes = 0
+        self.known: KnownHead | None = None
 
     @property
     def has_body(self) -> bool:
