@@ -4,9 +4,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 
+from rrjobs.pipeline.capacity import Capacity
 from rrjobs.pipeline.drain import Drain
 from rrjobs.pipeline.driver import Sink
-from rrjobs.pipeline.lane import Capacity, Lane
+from rrjobs.pipeline.lane import Lane
 from rrjobs.pipeline.prefetch import Prefetch
 from rrjobs.runtime.events import Events
 from rrjobs.worker.pool import Pool

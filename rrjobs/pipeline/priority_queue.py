@@ -16,7 +16,10 @@ MAX_BUCKETS = 1024
 
 
 class PriorityQueue(Generic[T]):
-    """Not thread safe; never waits. `len` counts the items."""
+    """Not thread safe; never waits. `size` is for reading.
+
+    The bucket that is emptied last stays: a queue that mostly holds nothing or one item needs no new one each time.
+    """
 
     def __init__(self) -> None:
         self._buckets: dict[int, deque[T]] = {}
@@ -24,10 +27,10 @@ class PriorityQueue(Generic[T]):
         self._odd: list[tuple[int, int, T]] = []
         self._sequence = 0
         self._front_sequence = 0
-        self._size = 0
+        self.size = 0
 
     def __len__(self) -> int:
-        return self._size
+        return self.size
 
     def push(self, priority: int, item: T) -> None:
         """Behind its equals."""
@@ -39,13 +42,13 @@ class PriorityQueue(Generic[T]):
         else:
             self._sequence += 1
             heappush(self._odd, (priority, self._sequence, item))
-        self._size += 1
+        self.size += 1
 
     def push_front(self, priority: int, items: Iterable[T]) -> None:
         """Before its equals, the first of `items` first."""
         for item in reversed(list(items)):
-            self._size += 1
             bucket = None if self._odd else self._buckets.get(priority) or self._open(priority)
+            self.size += 1
             if bucket is not None:
                 bucket.appendleft(item)
             else:
@@ -54,23 +57,23 @@ class PriorityQueue(Generic[T]):
 
     def peek(self) -> T | None:
         """The item that `pop` would return, or None."""
-        if not self._size:
+        if not self.size:
             return None
-        if self._odd_is_first():
+        if self._odd and self._odd_is_first():
             return self._odd[0][2]
         return self._buckets[self._priorities[0]][0]
 
     def pop(self) -> T:
         """The first item; raises IndexError when there is none."""
-        if not self._size:
+        if not self.size:
             raise IndexError("pop from an empty queue")
-        self._size -= 1
+        self.size -= 1
         if self._odd and self._odd_is_first():
             return heappop(self._odd)[2]
         priority = self._priorities[0]
         bucket = self._buckets[priority]
         item = bucket.popleft()
-        if not bucket:
+        if self.size and not bucket:
             del self._buckets[priority]
             heappop(self._priorities)
         return item
@@ -85,7 +88,7 @@ class PriorityQueue(Generic[T]):
             heapify(self._odd)
         for priority in list(self._buckets):
             self._take_from(priority, wanted, taken)
-        self._size -= len(taken)
+        self.size -= len(taken)
         taken.sort(key=lambda one: one[:3])
         return [one[3] for one in taken]
 
@@ -105,6 +108,9 @@ class PriorityQueue(Generic[T]):
             heapify(self._priorities)
 
     def _open(self, priority: int) -> deque[T] | None:
+        if not self.size:
+            self._buckets.clear()
+            self._priorities.clear()
         if len(self._buckets) >= MAX_BUCKETS:
             return None
         bucket = self._buckets[priority] = deque()

@@ -8,7 +8,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Protocol
 
 from rrjobs.errors import PoolStopped, SpawnError
@@ -62,6 +62,8 @@ class Pool:
         self.idle: deque[Worker] = deque()
         self.trouble = ""
         self.borrower: Borrower | None = None
+        self.progressed: Callable[[Worker, int, float], None] = _unheard
+        """See WorkerOwner; it is the borrower's own."""
         self._launcher = launcher
         self._events = events
         self._workers: dict[int, Worker] = {}
@@ -72,6 +74,11 @@ class Pool:
         self._late_fences = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._reset_lock = asyncio.Lock()
+
+    def lend_to(self, borrower: Borrower) -> None:
+        """All workers are this one's from now on."""
+        self.borrower = borrower
+        self.progressed = borrower.progressed
 
     @property
     def mode(self) -> str:
@@ -280,11 +287,6 @@ class Pool:
             self._withdraw(worker, WorkerState.DESTROYED)
             self._run(worker.stop(self.config.destroy_timeout_s))
 
-    def progressed(self, worker: Worker, finished: int, elapsed_s: float) -> None:
-        """See WorkerOwner."""
-        if self.borrower is not None:
-            self.borrower.progressed(worker, finished, elapsed_s)
-
     def wants_retirement(self, worker: Worker, state: WorkerState) -> None:
         """See WorkerOwner."""
         if self._stopping or not worker.lendable:
@@ -452,6 +454,10 @@ class Pool:
         self._tasks.discard(task)
         if not task.cancelled() and isinstance(task.exception(), PoolStopped):
             return
+
+
+def _unheard(worker: Worker, finished: int, elapsed_s: float) -> None:
+    """Nobody lends."""
 
 
 def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:

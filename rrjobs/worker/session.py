@@ -114,10 +114,10 @@ class Session:
     def lend(self, frames: Sequence[tuple[Load, bytes]]) -> None:
         """Write encoded loads in one go. Whoever calls keeps the unread bytes within the window, one big load apart."""
         if not self.loads:
+            if len(frames) == 1:
+                self.lend_one(*frames[0])
+                return
             self.started_at = self._clock()
-        if len(frames) == 1 and not self._bare:
-            self._lend_one(*frames[0])
-            return
         fence = self._fence
         parts = [fence] if self._bare else []
         if self._bare:
@@ -128,8 +128,10 @@ class Session:
             parts += (frame, fence)
         self._write(b"".join(parts))
 
-    def _lend_one(self, load: Load, frame: bytes) -> None:
-        if self.late_fences and not self.loads:
+    def lend_one(self, load: Load, frame: bytes) -> None:
+        """The same for one load and a worker that has none."""
+        self.started_at = self._clock()
+        if self.late_fences:
             self._bare = True
             self._add(load, len(frame))
             self._write(frame)

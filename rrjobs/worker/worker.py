@@ -61,7 +61,8 @@ class Worker:
     def __init__(self, process: Process, launcher: Launcher, owner: WorkerOwner, events: Events, pool: str) -> None:
         self.process = process
         self.pid = process.pid
-        self.state = WorkerState.INACTIVE
+        self.lendable = False
+        """Whether it takes loads now."""
         self.created_ns = time.time_ns()
         self.created_at = time.monotonic()
         self.limit = 0
@@ -70,6 +71,7 @@ class Worker:
         self.exec_ttl_s = 0.0
         self.stream_timeout_s = 60.0
         self.session: Session
+        self._state = WorkerState.INACTIVE
         self._launcher = launcher
         self._owner = owner
         self._events = events
@@ -88,9 +90,11 @@ class Worker:
         self._output = OutputReader(process.pipes.output, self._loop, self._printed)
 
     @property
-    def lendable(self) -> bool:
-        """Whether it takes loads now."""
-        return self.state in (WorkerState.READY, WorkerState.WORKING)
+    def state(self) -> WorkerState:
+        """One that takes loads works when it has some."""
+        if self.lendable and self.session.loads:
+            return WorkerState.WORKING
+        return self._state
 
     @property
     def outstanding(self) -> int:
@@ -131,7 +135,8 @@ class Worker:
             raise
         self.session.knows_pid_answer(first)
         self.process.on_end = self._ended
-        self.state = WorkerState.READY
+        self._state = WorkerState.READY
+        self.lendable = True
         self._reading = True
         self._loop.add_reader(self.process.pipes.from_worker, self._readable)
         self._events.emit("worker.started", pid=self.pid, pool=self._pool)
@@ -139,8 +144,17 @@ class Worker:
 
     def lend(self, frames: Sequence[tuple[Load, bytes]]) -> None:
         """Give it encoded loads; the caller kept to `remaining` and to the session's window."""
-        self.state = WorkerState.WORKING
         self.session.lend(frames)
+        if self.exec_ttl_s or self.session.late_fences:
+            self._watch()
+
+    def lend_one(self, load: Load, frame: bytes) -> None:
+        """The same with one, to a worker that has none."""
+        self.session.lend_one(load, frame)
+        if self.exec_ttl_s or self.session.late_fences:
+            self._watch()
+
+    def _watch(self) -> None:
         if self.exec_ttl_s and self._timer is None:
             self._timer = self._loop.call_later(self.exec_ttl_s, self._check_exec_ttl)
         if self.session.late_fences and self._silence_timer is None:
@@ -167,8 +181,9 @@ class Worker:
 
     def retire(self, state: WorkerState) -> None:
         """Lend it no more."""
-        if self.state in (WorkerState.READY, WorkerState.WORKING):
-            self.state = state
+        if self.lendable:
+            self.lendable = False
+            self._state = state
 
     async def stop(self, wait_s: float, then_s: float = STOP_WAIT_S) -> None:
         """Let it finish what it has for `wait_s`, ask it to end, kill it `then_s` later; returns when it is gone."""
@@ -180,8 +195,8 @@ class Worker:
                 await self._all_finished()
         except TimeoutError:
             self.kill(FaultKind.CUT_OFF, f"not finished within {wait_s:g} s of grace")
-        if self.state is not WorkerState.ERRORED:
-            self.state = WorkerState.STOPPING
+        if self._state is not WorkerState.ERRORED:
+            self._state = WorkerState.STOPPING
             self._writer.write(STOP_COMMAND)
         try:
             async with asyncio.timeout(then_s):
@@ -200,16 +215,14 @@ class Worker:
         """SIGKILL; what it was executing fails with this, what it had not started is returned."""
         if self._fault is None:
             self._fault = Fault(kind, message)
-        self.state = WorkerState.ERRORED
+        self.lendable = False
+        self._state = WorkerState.ERRORED
         self.process.kill()
 
     def progressed(self, finished: int, elapsed_s: float) -> None:
         """See SessionOwner."""
-        if not self.session.loads:
-            if self.state is WorkerState.WORKING:
-                self.state = WorkerState.READY
-            if self._quiet is not None:
-                self._quiet.set()
+        if self._quiet is not None and not self.session.loads:
+            self._quiet.set()
         self._owner.progressed(self, finished, elapsed_s)
         if self.limit and self.session.executions >= self.limit and self.lendable:
             self._owner.wants_retirement(self, WorkerState.MAX_JOBS_REACHED)
@@ -398,7 +411,8 @@ class Worker:
             self._report(head)
         else:
             self._events.emit("worker.stopped", pid=self.pid, pool=self._pool)
-        self.state = WorkerState.STOPPED
+        self.lendable = False
+        self._state = WorkerState.STOPPED
         if self._quiet is not None:
             self._quiet.set()
         self._release()

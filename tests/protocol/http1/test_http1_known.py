@@ -133,7 +133,8 @@ def test_another_path_with_the_same_header_lines_is_known_too():
 
 
 @pytest.mark.parametrize(
-    "field", [b"Connection: close", b"Content-Length: 1", b"Transfer-Encoding: chunked", b"Connection: Upgrade\r\nUpgrade: x"]
+    "field",
+    [b"Connection: close", b"Content-Length: 1", b"Transfer-Encoding: chunked", b"Connection: Upgrade\r\nUpgrade: x"],
 )
 def test_a_head_that_asks_for_more_than_an_answer_is_parsed_each_time(field):
     data = HELLO.replace(b"X-A: 1", field)

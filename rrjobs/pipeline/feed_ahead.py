@@ -1,0 +1,122 @@
+"""Feeding with prefetch: when nobody is free, deliveries are written ahead to workers that execute others.
+
+That is done within the depth of each kind, and always with the first of the queue: when that one may not ride behind
+others, nothing does.
+"""
+
+import asyncio
+
+from rrjobs.pipeline.delivery import Delivery
+from rrjobs.pipeline.feeder import Feeder, encoded
+from rrjobs.pipeline.lane_queue import LaneQueue
+from rrjobs.pipeline.prefetch import Prefetch
+from rrjobs.worker.load import Load
+from rrjobs.worker.pool import Pool
+from rrjobs.worker.worker import Worker
+
+Batch = list[tuple[Load, bytes]]
+
+_FENCE_BYTES = 32
+"""No fence is longer."""
+
+
+class AheadFeed(Feeder):
+    """Once per turn of the loop: one delivery to each free worker in turn, then deeper, one write per worker."""
+
+    def __init__(self, queue: LaneQueue, pool: Pool, prefetch: Prefetch) -> None:
+        super().__init__(queue, pool)
+        self._prefetch = prefetch
+        self._scheduled = False
+        self._loop = asyncio.get_running_loop()
+
+    def came(self, delivery: Delivery) -> None:
+        """See Feeder."""
+        self._queue.add(delivery)
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._feed)
+
+    def wake(self) -> None:
+        """See Feeder."""
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._feed)
+
+    def worker_free(self, worker: Worker) -> None:
+        """See Feeder. One that has more than half of what it may hold is left alone: bigger writes are fewer."""
+        outstanding = len(worker.session.loads)
+        if not outstanding:
+            if not self._queue:
+                if worker not in self._idle:
+                    self._idle.append(worker)
+                return
+        elif outstanding > worker.depth_cap // 2:
+            return
+        if self._queue:
+            self._fill(worker)
+
+    def _feed(self) -> None:
+        self._scheduled = False
+        idle, queue = self._idle, self._queue
+        batches: list[tuple[Worker, Batch]] = []
+        while idle and len(batches) < len(queue):
+            worker = self._take_idle()
+            if worker.lendable and not worker.session.loads:
+                batches.append((worker, []))
+        while batches and queue:
+            if not sum([self._take(worker, batch) for worker, batch in batches]):
+                break
+        for worker, batch in batches:
+            if batch:
+                worker.lend(batch)
+            else:
+                self.worker_free(worker)
+        if queue and not idle:
+            self._ride()
+
+    def _ride(self) -> None:
+        """Nobody is free: write ahead where that is allowed."""
+        self._pool.demand(len(self._queue))
+        for worker in self._pool.busy:
+            if worker.outstanding <= worker.depth_cap // 2:
+                self._fill(worker)
+
+    def _fill(self, worker: Worker) -> None:
+        batch: Batch = []
+        while self._queue and self._take(worker, batch):
+            pass
+        if batch:
+            worker.lend(batch)
+        elif not worker.outstanding and worker not in self._idle:
+            self._idle.append(worker)
+
+    def _take(self, worker: Worker, batch: Batch) -> bool:
+        """Move the first delivery of the queue into the batch for this worker, if it may ride there."""
+        delivery = self._queue.first()
+        if delivery is None:
+            return False
+        held = len(worker.session.loads) + len(batch)
+        depth = self._prefetch.depth(delivery.mode, delivery.kind)
+        if held:
+            depth = min(depth, worker.depth_cap)
+            if held >= depth or held > len(self._queue) // self._pool.size or worker.remaining <= len(batch):
+                return False
+        elif worker.remaining <= 0:
+            return False
+        self._queue.pop()
+        frame = encoded(delivery)
+        if frame is None:
+            return True
+        if held and not _fits(worker, batch, frame):
+            self._queue.put_back(delivery)
+            self.wake()
+            return False
+        worker.depth_cap = depth
+        batch.append((delivery, frame))
+        return True
+
+
+def _fits(worker: Worker, batch: Batch, frame: bytes) -> bool:
+    """Whether the worker's pipe takes it beside all that it holds."""
+    ahead = sum(len(one) + _FENCE_BYTES for _, one in batch)
+    return worker.session.unread_bytes + ahead + len(frame) <= worker.session.window_bytes

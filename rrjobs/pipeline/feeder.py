@@ -1,0 +1,40 @@
+"""How the deliveries of a lane get to its workers: what the two ways of feeding have in common."""
+
+from abc import ABC, abstractmethod
+
+from rrjobs.pipeline.delivery import Delivery
+from rrjobs.pipeline.lane_queue import LaneQueue
+from rrjobs.worker.load import Fault, FaultKind
+from rrjobs.worker.pool import Pool
+from rrjobs.worker.worker import Worker
+
+
+class Feeder(ABC):
+    """Takes from the queue and lends to the pool. Free workers come first, those free longest before others."""
+
+    def __init__(self, queue: LaneQueue, pool: Pool) -> None:
+        self._queue = queue
+        self._pool = pool
+        self._idle = pool.idle
+        self._take_idle = pool.idle.pop if pool.scales else pool.idle.popleft  # else none would idle for long
+
+    @abstractmethod
+    def came(self, delivery: Delivery) -> None:
+        """A new delivery: lend it now or later."""
+
+    @abstractmethod
+    def wake(self) -> None:
+        """Something was put back into the queue."""
+
+    @abstractmethod
+    def worker_free(self, worker: Worker) -> None:
+        """It may be lent to: it is lendable and may have more loads before max_jobs."""
+
+
+def encoded(delivery: Delivery) -> bytes | None:
+    """Its frame; None when it cannot have one, and has failed for that."""
+    try:
+        return delivery.encode()
+    except ValueError as err:
+        delivery.failed(Fault(FaultKind.ERROR, f"cannot be put into a frame: {err}"))
+        return None

@@ -1,0 +1,77 @@
+"""What waits in one lane, counted against the capacity that all lanes share."""
+
+from collections.abc import Callable
+
+from rrjobs.pipeline.capacity import Capacity
+from rrjobs.pipeline.delivery import Delivery
+from rrjobs.pipeline.oldest import Oldest
+from rrjobs.pipeline.priority_queue import PriorityQueue
+
+
+class LaneQueue:
+    """Deliveries in order of priority. Those that nobody wants any more leave unseen when their turn comes."""
+
+    __slots__ = ("_capacity", "_items", "_oldest")
+
+    def __init__(self, capacity: Capacity, oldest: Oldest | None) -> None:
+        """`oldest` is told who comes and goes, where somebody asks for how long they wait."""
+        self._items: PriorityQueue[Delivery] = PriorityQueue()
+        self._capacity = capacity
+        self._oldest = oldest
+
+    def __len__(self) -> int:
+        return self._items.size
+
+    @property
+    def full(self) -> bool:
+        """Whether the lanes together hold what they may."""
+        return self._capacity.waiting >= self._capacity.limit
+
+    def add(self, delivery: Delivery) -> None:
+        """Behind its equals; the caller asked whether it is `full`, or may exceed that."""
+        self._items.push(delivery.priority, delivery)
+        self._capacity.waiting += 1
+        if self._oldest is not None:
+            self._oldest.came()
+
+    def put_back(self, delivery: Delivery) -> None:
+        """Before its equals: it was here already."""
+        self._items.push_front(delivery.priority, (delivery,))
+        self._capacity.waiting += 1
+        if self._oldest is not None:
+            self._oldest.came()
+
+    def first(self) -> Delivery | None:
+        """The one whose turn it is; it stays."""
+        while (delivery := self._items.peek()) is not None and delivery.cancelled:
+            self.pop()
+        return delivery
+
+    def pop(self) -> None:
+        """Take out what `first` returned."""
+        self._items.pop()
+        self._left(1)
+
+    def next(self) -> Delivery | None:
+        """Take out the one whose turn it is."""
+        items = self._items
+        while items.size:
+            delivery = items.pop()
+            self._left(1)
+            if not delivery.cancelled:
+                return delivery
+        return None
+
+    def take(self, wanted: Callable[[Delivery], bool]) -> list[Delivery]:
+        """Take out, in order, every delivery that is wanted."""
+        taken = self._items.take(wanted)
+        self._left(len(taken))
+        return taken
+
+    def _left(self, number: int) -> None:
+        capacity = self._capacity
+        capacity.waiting -= number
+        if self._oldest is not None:
+            self._oldest.left(number, self._items.size)
+        if capacity.wakers:
+            capacity.release()
