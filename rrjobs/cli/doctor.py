@@ -10,6 +10,7 @@ import click
 from rrjobs.cli.checks.addresses import check_addresses
 from rrjobs.cli.checks.finding import Finding, State
 from rrjobs.cli.checks.machine import check_machine
+from rrjobs.cli.checks.memory import check_memory
 from rrjobs.cli.checks.packages import check_packages
 from rrjobs.cli.checks.php import check_php
 from rrjobs.cli.options import options_of
@@ -52,6 +53,7 @@ def _examined(reading: Reading) -> Iterator[Finding]:
     os.chdir(loaded.directory)
     yield Finding("config", State.OK, str(reading.path))
     yield from _sections(loaded)
+    yield from check_memory(loaded.root)
     yield from check_php(loaded.root, loaded.directory)
     yield from check_packages(loaded.root, loaded.directory)
     yield from check_addresses(loaded.root, _runs(loaded))

@@ -132,3 +132,15 @@ def test_limits_are_held_against_what_the_configuration_may_use(tmp_path, monkey
     assert found["pipes"].state is State.WARNING
     pages.write_text("0\n")
     assert {one.subject: one.state for one in check_machine(root, pages)}["pipes"] is State.OK
+
+
+def test_it_says_which_memory_pipelines_a_kill_would_cost_their_jobs(doctor, settings):
+    kinds: dict[str, Any] = {"plain": {}, "safe": {"journal": {"sync": "interval"}}, "bare": {"journal": "off"}}
+    pipelines = {name: {"driver": "memory", "config": config} for name, config in kinds.items()}
+    code, found = doctor({**settings, "jobs": {"pipelines": pipelines}})
+    assert code == 0, found
+    assert found["pipeline plain"][0] == "hint"
+    assert "lost by kill -9" in found["pipeline plain"][1]
+    assert found["pipeline safe"] == ("ok", "memory with a journal, sync: interval")
+    assert found["pipeline bare"][0] == "warning"
+    assert "lost at every end" in found["pipeline bare"][1]

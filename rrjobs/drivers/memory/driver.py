@@ -7,7 +7,6 @@ this pipeline are there or in a worker. What failed for good is a letter in `dea
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import cast
 
 from rrjobs.drivers.declared import positive
@@ -43,18 +42,17 @@ class MemoryDriver:
         pipeline: str,
         config: MemoryConfig,
         events: Events,
-        state_dir: Path | None = None,
         *,
         timers: Timers | None = None,
         store: Store | None = None,
     ) -> None:
-        """Without `state_dir`, or a store of its own, nothing outlives the process."""
+        """Without a store nothing outlives the process."""
         self._pipeline = pipeline
         self._prefetch = config.prefetch
         self._timers = timers or cast(Timers, asyncio.get_running_loop())
         self._waiting: PriorityQueue[Job] = PriorityQueue()
         self._delayed = Delayed(self._came_due, self._timers)
-        self._store = store or (store_for(pipeline, config, events, state_dir) if state_dir else Volatile())
+        self._store = store or Volatile()
         self._delivery = NotedDelivery if self._store.lasting else JobDelivery
         self._quota = (
             Quota(pipeline, config.max_jobs, config.max_bytes) if config.max_jobs or config.max_bytes else None
@@ -72,7 +70,7 @@ class MemoryDriver:
     @classmethod
     def made(cls, pipeline: str, config: MemoryConfig, surroundings: Surroundings) -> "MemoryDriver":
         """See DriverTable."""
-        return cls(pipeline, config, surroundings.events, surroundings.state_dir)
+        return cls(pipeline, config, surroundings.events, store=store_for(pipeline, config, surroundings))
 
     @staticmethod
     def declared(spec: Mapping[str, str]) -> MemoryConfig:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from rrjobs.drivers.memory.journal.batch import Batch, Group
@@ -11,6 +12,7 @@ from rrjobs.drivers.memory.journal.compaction import Compactor
 from rrjobs.drivers.memory.journal.config import JournalConfig, Sync
 from rrjobs.drivers.memory.journal.disk import Disk, OsDisk
 from rrjobs.drivers.memory.journal.hand import Hand
+from rrjobs.drivers.memory.journal.lock import in_turn
 from rrjobs.drivers.memory.journal.opening import Opened, begin
 from rrjobs.drivers.memory.journal.recovery import Recovered
 from rrjobs.drivers.memory.journal.writer import error_of
@@ -149,7 +151,7 @@ async def open_journal(
     Raises JournalDamaged, JournalVersion, JournalInUse, JournalFull, JournalError. Closed by its `close`.
     """
     disk = disk or OsDisk()
-    release = disk.claim(folder)
+    release = await in_turn(partial(disk.claim, folder), config.lock_wait_s)
     try:
         opened = await asyncio.to_thread(begin, disk, folder)
     except OSError as err:

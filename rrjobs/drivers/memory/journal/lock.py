@@ -1,5 +1,6 @@
 """Whose a journal's folder is: it must be a folder, ours, ours to write, and nobody else's at the same time."""
 
+import asyncio
 import fcntl
 import os
 import pwd
@@ -10,6 +11,9 @@ from pathlib import Path
 
 from rrjobs.drivers.memory.journal.layout import LOCK_NAME, segment_id
 from rrjobs.errors import JournalError, JournalInUse
+
+POLL_S = 0.02
+"""A lock tells nobody that it is free."""
 
 
 def claim(folder: Path, make: Callable[[Path], None]) -> Callable[[], None]:
@@ -29,6 +33,27 @@ def claim(folder: Path, make: Callable[[Path], None]) -> Callable[[], None]:
     with suppress(OSError):  # a full disk: then nobody can read who has it
         os.pwrite(fd, b"%d\n" % os.getpid(), 0)
     return partial(os.close, fd)
+
+
+def hold(path: Path) -> Callable[[], None]:
+    """Lock one file, made if need be, its folders too; returns what gives it back. Raises JournalInUse, OSError."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    _lock(fd, path)
+    return partial(os.close, fd)
+
+
+async def in_turn(claim: Callable[[], Callable[[], None]], wait_s: float) -> Callable[[], None]:
+    """The claim, tried again for so long while another process has it. Raises as `claim`, JournalInUse at the end."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + wait_s
+    while True:
+        try:
+            return claim()
+        except JournalInUse:
+            if loop.time() >= until:
+                raise
+        await asyncio.sleep(POLL_S)
 
 
 def claim_for_reading(folder: Path) -> Callable[[], None]:

@@ -126,3 +126,17 @@ async def test_a_full_disk_is_found_at_the_start(tmp_path):
 async def test_a_journal_below_a_file_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     await refusal(tmp_path / "file" / "journal")
+
+
+async def test_a_process_that_takes_over_waits_for_the_other_to_let_go(tmp_path):
+    journal, _ = await open_journal(tmp_path, CONFIG, Events())
+    await journal.add(1, [b"x"])
+    opening = asyncio.ensure_future(open_journal(tmp_path, JournalConfig(lock_wait_s=30), Events()))
+    await asyncio.sleep(0.05)
+    assert not opening.done()
+    await journal.close()
+    second, found = await opening
+    assert [payload for _, _, payload in found] == [b"x"]
+    with pytest.raises(JournalInUse):
+        await open_journal(tmp_path, JournalConfig(lock_wait_s=0.03), Events())
+    await second.close()
