@@ -5,22 +5,23 @@ from collections.abc import Sequence
 from rrjobs import __version__
 from rrjobs.app import App
 from rrjobs.pipeline.state import PipelineState
+from rrjobs.runtime.address import Address, UnixAddress
 
 
 def banner(app: App, pipelines: Sequence[PipelineState]) -> str:
     """Addresses, pools, pipelines, and how to stop, ready to be printed."""
     lines = [f"[INFO] rrjobs server started; version: {__version__}"]
     if app.http is not None:
-        lines.append(f"  http      http://{app.http.address}")
+        lines.append(f"  http      {url(app.http.address)}")
     if app.rpc is not None:
         lines.append(f"  rpc       {_dsn(str(app.rpc.address))}")
     if app.status is not None:
-        lines.append(f"  status    http://{app.status.address}/ready")
+        lines.append(f"  status    {url(app.status.address, '/ready')}")
     if app.metrics is not None:
-        lines.append(f"  metrics   http://{app.metrics.address}/metrics")
+        lines.append(f"  metrics   {url(app.metrics.address, '/metrics')}")
     for lane, pool in app.lanes:
         depth = ", ".join(f"{mode} {value}" for mode, value in lane.prefetch.items())
-        lines.append(f"  pool      {lane.name}: {pool.size} workers, relay {pool.relay}, prefetch {depth}")
+        lines.append(f"  pool      {lane.name}: {_counted(pool.size)}, relay {pool.relay}, prefetch {depth}")
     for state in pipelines:
         consumed = "consuming" if state.ready else "paused"
         lines.append(f"  pipeline  {state.pipeline}: {state.driver}, {consumed}")
@@ -28,5 +29,18 @@ def banner(app: App, pipelines: Sequence[PipelineState]) -> str:
     return "\n".join(lines)
 
 
+def url(address: Address, path: str = "") -> str:
+    """For a browser or curl; a unix socket has no URL, and where every interface listens the loopback is named."""
+    if isinstance(address, UnixAddress):
+        return f"{address} {path}".strip()
+    if address.host in ("", "0.0.0.0", "::"):
+        return f"http://127.0.0.1:{address.port}{path} (every interface)"
+    return f"http://{address}{path}"
+
+
 def _dsn(address: str) -> str:
     return address if "://" in address else f"tcp://{address}"
+
+
+def _counted(workers: int) -> str:
+    return "1 worker" if workers == 1 else f"{workers} workers"

@@ -41,8 +41,10 @@ def doctor(context: click.Context, as_json: bool) -> None:
 
 def _examined(reading: Reading) -> Iterator[Finding]:
     for problem in reading.errors:
-        state = State.NOT_YET if problem.key in Root.not_yet else State.ERROR
-        yield Finding(problem.key if state is State.NOT_YET else "config", state, str(problem))
+        if problem.not_yet:
+            yield Finding(problem.key, State.NOT_YET, str(problem))
+        else:
+            yield Finding("config", State.ERROR, str(problem))
     for problem in reading.findings.warnings:
         yield Finding("config", State.WARNING, str(problem))
     loaded = reading.loaded

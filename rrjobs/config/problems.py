@@ -8,11 +8,15 @@ from rrjobs.config.nodes import Node, Origin, Path, dotted, nearest
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One finding; as text it is `file:line:column: key.path: what is wrong, what would be right`."""
+    """One finding; as text it is `file:line:column: key.path: what is wrong, what would be right`.
+
+    `not_yet`: nothing is wrong with the key, but what it asks for does not exist here.
+    """
 
     origin: Origin
     key: str
     text: str
+    not_yet: bool = False
 
     def __str__(self) -> str:
         return ": ".join(part for part in (self.origin.place, self.key, self.text) if part)
@@ -29,6 +33,10 @@ class Findings:
     def error(self, origin: Origin, path: Path, text: str) -> None:
         """Note an error once."""
         _add(self.errors, Problem(origin, dotted(path), text))
+
+    def unavailable(self, origin: Origin, path: Path, text: str) -> None:
+        """Note an error about something that does not exist yet, once."""
+        _add(self.errors, Problem(origin, dotted(path), text, not_yet=True))
 
     def warn(self, origin: Origin, path: Path, text: str) -> None:
         """Note a warning once."""

@@ -61,7 +61,8 @@ def _http_listens(root: Node, findings: Findings) -> None:
 def _workers_have_a_command(root: Node, findings: Findings) -> None:
     lacking = [name for name, pools in _pools_in_use(root).items() if not all(pools)]
     if lacking and not _has_command(root, "server"):
-        text = f"command should not be empty, `{'` and `'.join(lacking)}` need workers: write command: php worker.php"
+        need = "needs" if len(lacking) == 1 else "need"
+        text = f"command should not be empty, `{'` and `'.join(lacking)}` {need} workers: write command: php worker.php"
         findings.error_at(root, ("server", "command") if root.get("server") else (lacking[0],), text)
 
 

@@ -16,7 +16,10 @@ from rrjobs.runtime.values import DURATION
 
 _SMALLEST_LIKELY_NS = 1_000_000
 _NOTHING: tuple[object, ...] = ({}, [], "", False, "\n")
-"""Values that ask for nothing of a feature; the last one is what `logs.line_ending` would do anyway."""
+"""Values that ask for nothing of a feature; the last one is what `logs.line_ending` would do anyway.
+
+Not so at the top level: an empty section starts its plugin in RoadRunner.
+"""
 
 
 def sift(model: type[Section], node: Node, path: Path, findings: Findings) -> object:
@@ -50,9 +53,9 @@ def _set_aside(model: type[Section], key: str, held: Node, at: Path, findings: F
         findings.warn(held.named_at, at, f"ignored: {model.tolerated[key]}")
         return True
     if key in model.not_yet:
-        if held.value not in _NOTHING:
+        if held.value not in _NOTHING or len(at) == 1:
             reason = model.not_yet[key]
-            findings.error(held.named_at, at, f"not available yet{f': {reason}' if reason else ''}; remove it")
+            findings.unavailable(held.named_at, at, f"not available yet{f': {reason}' if reason else ''}; remove it")
         return True
     return False
 
@@ -85,7 +88,7 @@ def _check_driver(node: Node, data: dict[str, object], path: Path, findings: Fin
     from rrjobs.drivers.table import NOT_YET  # imported here: it brings the interfaces of the pipeline along
 
     if name in NOT_YET:
-        findings.error(held.origin, (*path, "driver"), f"the driver {name} is not available yet; memory is")
+        findings.unavailable(held.origin, (*path, "driver"), f"the driver {name} is not available yet; memory is")
     else:
         findings.error(held.origin, (*path, "driver"), f"unknown driver {name!r}, {did_you_mean(name, DRIVERS)}")
 

@@ -13,6 +13,7 @@ from rrjobs.errors import FrameTooLong, ProtocolError
 HEADER_BYTES = 12
 MAX_HEADER_WORDS = 13
 MAX_PAYLOAD_BYTES = 2**32 - 1
+_SHOWN_BYTES = 200
 
 CONTROL = 0x01
 CODEC_RAW = 0x04
@@ -133,9 +134,9 @@ class FrameParser:
     def _measure(self, buffer: bytes, position: int) -> tuple[int, int]:
         words = buffer[position] & 0x0F
         if not 3 <= words <= MAX_HEADER_WORDS:
-            raise ProtocolError(f"header length of {words} words")
+            raise ProtocolError(f"header length of {words} words{_in_its_place(buffer, position)}")
         if crc32(buffer[position : position + 6]) != unpack_u32(buffer, position + 6)[0]:
-            raise ProtocolError("CRC of the frame header does not match")
+            raise ProtocolError(f"CRC of the frame header does not match{_in_its_place(buffer, position)}")
         length = unpack_u32(buffer, position + 2)[0]
         if length > self._max_payload_bytes:
             message = f"payload of {length} bytes, at most {self._max_payload_bytes} are taken"
@@ -147,3 +148,11 @@ def _cut(buffer: bytes, position: int, words: int, total: int) -> Frame:
     options = _OPTIONS[words - 3](buffer, position + HEADER_BYTES)
     payload = buffer[position + 4 * words : position + total]
     return Frame(buffer[position + 1], buffer[position + 10], options, payload)
+
+
+def _in_its_place(buffer: bytes, position: int) -> str:
+    """What was printed where a frame was due, if it is text: messages of PHP itself, or echo on the relay `pipes`."""
+    text = buffer[position : position + _SHOWN_BYTES].decode("utf-8", "replace").strip()
+    if not text or not "".join(text.split()).isprintable():
+        return ""
+    return f"; where a frame was due stands the text {text!r}"

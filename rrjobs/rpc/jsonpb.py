@@ -39,68 +39,8 @@ def dump_json(name: str, message: Any) -> bytes:
     return orjson.dumps(_pick(message, name))
 
 
-def _fill(message: Any, name: str, value: object) -> None:
-    if value is None:
-        return
-    if not isinstance(value, dict):
-        raise RpcError(f"json: {name} is an object, not {_called(value)}")
-    fields = {field.name: field for field in MESSAGES[name]}
-    for key, one in value.items():
-        field = fields.get(key) or fields.get(key.lower())
-        if field is not None and one is not None:
-            _set(message, name, field, one)
-
-
-def _set(message: Any, name: str, field: Field, value: object) -> None:
-    where = f"{name}.{field.name}"
-    if field.is_map:
-        _set_map(getattr(message, field.name), where, field.kind, value)
-    elif field.repeated:
-        _set_list(getattr(message, field.name), where, field.kind, value)
-    elif field.kind in SCALARS:
-        setattr(message, field.name, _scalar(where, field.kind, value))
-    else:
-        child = getattr(message, field.name)
-        child.SetInParent()
-        _fill(child, field.kind, value)
-
-
-def _set_map(slot: Any, where: str, kind: str, value: object) -> None:
-    if not isinstance(value, dict):
-        raise RpcError(f"json: {where} is an object, not {_called(value)}")
-    for key, one in value.items():
-        if kind in SCALARS:
-            slot[key] = "" if one is None else _scalar(where, kind, one)
-        else:
-            _fill(slot[key], kind, one)
-
-
-def _set_list(slot: Any, where: str, kind: str, value: object) -> None:
-    if not isinstance(value, list):
-        raise RpcError(f"json: {where} is an array, not {_called(value)}")
-    for one in value:
-        if kind in SCALARS:
-            slot.append("" if one is None else _scalar(where, kind, one))
-        else:
-            _fill(slot.add(), kind, one)
-
-
-def _scalar(where: str, kind: str, value: object) -> object:
-    if type(value) is not _TYPES[kind]:
-        raise RpcError(f"json: {where} is a {kind}, not {_called(value)}")
-    if kind == "bytes":
-        try:
-            return base64.b64decode(str(value), validate=True)
-        except binascii.Error as err:
-            raise RpcError(f"json: {where} is not base64: {err}") from err
-    if isinstance(value, int) and kind in _RANGES:
-        low, high = _RANGES[kind]
-        if not low <= value <= high:
-            raise RpcError(f"json: {where} is {value}, which is no {kind}")
-    return value
-
-
-def _called(value: object) -> str:
+def json_name(value: object) -> str:
+    """What JSON calls a value of that kind, for messages."""
     names: Mapping[type, str] = {dict: "an object", list: "an array", str: "a string", bool: "a boolean"}
     return "null" if value is None else names.get(type(value), "a number")
 
@@ -130,3 +70,64 @@ def _one(kind: str, value: Any) -> object:
     if kind == "bytes":
         return base64.b64encode(value).decode()
     return value if kind in SCALARS else _pick(value, kind)
+
+
+def _fill(message: Any, name: str, value: object) -> None:
+    if value is None:
+        return
+    if not isinstance(value, dict):
+        raise RpcError(f"json: {name} is an object, not {json_name(value)}")
+    fields = {field.name: field for field in MESSAGES[name]}
+    for key, one in value.items():
+        field = fields.get(key) or fields.get(key.lower())
+        if field is not None and one is not None:
+            _set(message, name, field, one)
+
+
+def _set(message: Any, name: str, field: Field, value: object) -> None:
+    where = f"{name}.{field.name}"
+    if field.is_map:
+        _set_map(getattr(message, field.name), where, field.kind, value)
+    elif field.repeated:
+        _set_list(getattr(message, field.name), where, field.kind, value)
+    elif field.kind in SCALARS:
+        setattr(message, field.name, _scalar(where, field.kind, value))
+    else:
+        child = getattr(message, field.name)
+        child.SetInParent()
+        _fill(child, field.kind, value)
+
+
+def _set_map(slot: Any, where: str, kind: str, value: object) -> None:
+    if not isinstance(value, dict):
+        raise RpcError(f"json: {where} is an object, not {json_name(value)}")
+    for key, one in value.items():
+        if kind in SCALARS:
+            slot[key] = "" if one is None else _scalar(where, kind, one)
+        else:
+            _fill(slot[key], kind, one)
+
+
+def _set_list(slot: Any, where: str, kind: str, value: object) -> None:
+    if not isinstance(value, list):
+        raise RpcError(f"json: {where} is an array, not {json_name(value)}")
+    for one in value:
+        if kind in SCALARS:
+            slot.append("" if one is None else _scalar(where, kind, one))
+        else:
+            _fill(slot.add(), kind, one)
+
+
+def _scalar(where: str, kind: str, value: object) -> object:
+    if type(value) is not _TYPES[kind]:
+        raise RpcError(f"json: {where} is a {kind}, not {json_name(value)}")
+    if kind == "bytes":
+        try:
+            return base64.b64decode(str(value), validate=True)
+        except binascii.Error as err:
+            raise RpcError(f"json: {where} is not base64: {err}") from err
+    if isinstance(value, int) and kind in _RANGES:
+        low, high = _RANGES[kind]
+        if not low <= value <= high:
+            raise RpcError(f"json: {where} is {value}, which is no {kind}")
+    return value

@@ -8,7 +8,7 @@ import orjson
 
 from rrjobs.errors import RpcError
 from rrjobs.rpc.codec import Codec
-from rrjobs.rpc.jsonpb import dump_json, load_json, parse_json
+from rrjobs.rpc.jsonpb import dump_json, json_name, load_json, parse_json
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ class Value(Generic[T]):
         if value is None:
             return self._zero
         if type(value) is not type(self._zero):
-            raise RpcError(f"json: the argument is a {type(value).__name__}, not a {type(self._zero).__name__}")
+            raise RpcError(f"json: the argument is {json_name(value)}, not {json_name(self._zero)}")
         return value
 
     def write(self, codec: Codec, value: T) -> bytes:

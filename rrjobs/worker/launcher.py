@@ -125,7 +125,11 @@ class Launcher:
             )
         except (OSError, ValueError) as err:
             missing = f"there is no program {self.command[0]!r} here: install it, or correct server.command"
-            reason = missing if isinstance(err, FileNotFoundError) else getattr(err, "strerror", None) or str(err)
+            barred = (
+                f"{self.command[0]!r} is no program that may be run here: make it executable, or correct server.command"
+            )
+            reasons: dict[type[Exception], str] = {FileNotFoundError: missing, PermissionError: barred}
+            reason = reasons.get(type(err)) or getattr(err, "strerror", None) or str(err)
             text = f"cannot execute the worker command {' '.join(self.command)!r}: {reason}"
             raise SpawnError(text, command=self.command, fatal=True) from err
 

@@ -82,7 +82,7 @@ class Process:
                 name = signal.Signals(self.signal).name
             except ValueError:
                 name = "unknown"
-            return f"killed by signal {self.signal} ({name})"
+            return f"was killed by signal {self.signal} ({name})"
         return f"exited with code {self.exit_code}"
 
     def _reap(self) -> None:

@@ -116,6 +116,15 @@ def test_sections_that_do_not_exist_yet_fail_the_report_by_name(doctor):
     assert found["kv"][0] == "not yet"
 
 
+def test_keys_and_drivers_that_do_not_exist_yet_are_told_apart_from_mistakes(doctor):
+    http = {"address": ":0", "ssl": {"address": ":443"}, "adress": "x"}
+    jobs = {"pipelines": {"mail": {"driver": "boltdb", "config": {}}}}
+    _, found = doctor({"http": http, "jobs": jobs, "server": {"command": ["php", WORKER]}})
+    assert found["http.ssl"][0] == found["jobs.pipelines.mail.driver"][0] == "not yet"
+    assert found["config"][0] == "error"
+    assert "did you mean `address`" in found["config"][1]
+
+
 def test_limits_are_held_against_what_the_configuration_may_use(tmp_path, monkeypatch):
     path, pages = tmp_path / ".rr.yaml", tmp_path / "pipe-user-pages-soft"
     path.write_text(

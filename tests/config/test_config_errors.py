@@ -184,6 +184,11 @@ def test_empty_keys_of_what_does_not_exist_yet_are_no_matter(read):
     assert read("http: {address: ':80', middleware: [], ssl: {}, static: }\nkv:\n").errors == []
 
 
+@pytest.mark.parametrize("name", ["kv", "temporal", "service", "grpc", "lock"])
+def test_an_empty_section_that_would_start_a_plugin_in_roadrunner_is_refused(read, name):
+    assert len(read(f"{name}: {{}}\n").errors) == 1
+
+
 @pytest.mark.parametrize(
     ("text", "key"),
     [

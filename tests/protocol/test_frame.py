@@ -170,6 +170,21 @@ def test_an_impossible_header_length_is_refused(words):
         FrameParser().feed(bytes([0x10 | words]) + b"\0" * 40)
 
 
+@pytest.mark.parametrize(
+    "text", ["Could not open input file: nofile.php\n", "PHP Warning:  Undefined variable $x", "Ünicode text"]
+)
+def test_text_in_the_place_of_a_frame_is_told(text):
+    with pytest.raises(ProtocolError, match="where a frame was due stands the text") as refused:
+        FrameParser().feed(text.encode())
+    assert repr(text.strip()) in str(refused.value)
+
+
+def test_bytes_in_the_place_of_a_frame_that_are_no_text_are_not_told():
+    with pytest.raises(ProtocolError) as refused:
+        FrameParser().feed(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03abc")
+    assert "text" not in str(refused.value)
+
+
 @given(st.integers(101, 2**32 - 1))
 def test_a_payload_that_is_too_long_is_refused_by_its_header(length):
     raw = plain_frame(b"", 0)

@@ -49,7 +49,7 @@ async def test_a_codec_that_does_not_fit_is_refused_in_that_codec(caller, method
         ("jobs.Pause", PROTO, b"\x0a\x01\xff", b"the body is not a protobuf Pipelines"),
         ("jobs.Pause", JSON, b"{", b"the body is not JSON"),
         ("rpc.Version", JSON, b"tru", b"the body is not JSON"),
-        ("informer.Workers", JSON, b"[1]", b"json: the argument is a list, not a str"),
+        ("informer.Workers", JSON, b"[1]", b"json: the argument is an array, not a string"),
         ("jobs.Push", JSON, b'{"job":{"payload":"%"}}', b"json: Job.payload is not base64"),
         ("jobs.Push", JSON, b'{"job":{"options":{"delay":"5"}}}', b"json: Options.delay is a int64, not a string"),
         ("jobs.Push", JSON, b'{"job":{"options":{"partition":3000000000}}}', b"json: Options.partition is 3000000000"),

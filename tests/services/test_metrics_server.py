@@ -81,7 +81,7 @@ def test_an_application_declares_moves_and_forgets_its_metrics(start_server, mea
         for call, argument, said in (
             ("Add", {"name": "load", "value": 1}, "undefined collector: load"),
             ("Unregister", "load", "undefined collector: load"),
-            ("Add", {"name": "orders", "value": "1"}, "json: value is a str, not a number"),
+            ("Add", {"name": "orders", "value": "1"}, "json: value is a string, not a number"),
             ("Add", {"name": "orders", "value": 1, "labels": "de"}, "json: name is a text, labels are a list of texts"),
             (
                 "Declare",

@@ -198,6 +198,16 @@ async def test_a_command_that_cannot_be_executed_is_a_spawn_error(table):
         await table(command=("/no/such/php", "x"))
 
 
+async def test_a_command_that_may_not_be_executed_is_a_spawn_error_with_the_mend(table, tmp_path):
+    with pytest.raises(SpawnError, match="make it executable, or correct"):
+        await table(command=(str(tmp_path),))
+
+
+async def test_a_missing_script_on_the_relay_pipes_is_told_in_the_words_of_php(table):
+    with pytest.raises(SpawnError, match="Could not open input file: no-such-worker"):
+        await table(relay="pipes", command=("php", "no-such-worker.php"))
+
+
 async def test_a_worker_that_exits_at_boot_is_a_spawn_error_with_its_words(table):
     script = "import sys; print('no database', file=sys.stderr); sys.exit(3)"
     with pytest.raises(SpawnError, match="no database") as raised:

@@ -6,6 +6,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from rrjobs.errors import RpcError
+from rrjobs.rpc.jsonpb import json_name
 from rrjobs.rpc.method import AnyMethod, Method
 from rrjobs.rpc.shapes import ANYTHING, TEXT, Value
 from rrjobs.services.collectors import Collectors, MetricError
@@ -38,7 +39,7 @@ class MetricsMethods:
             found = {str(key).lower(): value for key, value in metric.items()}
             name, value, labels = found.get("name", ""), found.get("value", 0), found.get("labels") or ()
             if isinstance(value, bool) or not isinstance(value, int | float):
-                raise RpcError(f"json: value is a {type(value).__name__}, not a number")
+                raise RpcError(f"json: value is {json_name(value)}, not a number")
             if not isinstance(name, str) or not _texts(labels):
                 raise RpcError("json: name is a text, labels are a list of texts")
             try:
