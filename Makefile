@@ -23,10 +23,18 @@ bench: ## measure beside the peers; the environment variables are in tests/bench
 	@.ci/setup bench
 	@PYTHONPATH=. $(PYTHON) -m tests.bench.run
 
+servers: ## start RabbitMQ, Kafka, SQS, NATS and beanstalkd for development; docs/servers.md
+	@.ci/setup test
+	@PYTHONPATH=tests $(PYTHON) -m servers run
+
+doctor: ## say what this machine misses for the servers and the example
+	@PYTHONPATH=tests $(PYTHON) -m servers doctor
+	@.venv/bin/rrjobs -c config/any.yaml doctor
+
 lock: ## compile the locked requirements again
 	@.venv/bin/python -m pip install -q uv
 	@.venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 pyproject.toml -o requirements.txt
 	@.venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --extra dev pyproject.toml -o requirements-dev.txt
 	@.venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 tests/servers/ministack.in -o tests/servers/ministack.txt
 
-.PHONY: help run test check bench lock
+.PHONY: help run test check bench servers doctor lock

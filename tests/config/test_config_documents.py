@@ -15,10 +15,13 @@ from rrjobs.config.root import Root
 from rrjobs.config.schema import build_schema, schema_text, sections
 from rrjobs.config.shape import keys
 from rrjobs.config.yaml_text import parse_yaml
-from rrjobs.drivers.table import DRIVERS
+from rrjobs.drivers.table import DRIVERS, NOT_YET
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = sorted((ROOT / "config").glob("*.yaml"))
+SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
+EXAMPLES = [path for path in SHIPPED if path.stem not in NOT_YET]
+AHEAD = [path for path in SHIPPED if path.stem in NOT_YET]
+"""Examples of drivers that are still to come: refused for that alone."""
 
 
 def data(text):
@@ -33,6 +36,14 @@ def test_a_shipped_example_holds_without_warnings(path):
     reading = examine(Request(path), {})
     assert [str(problem) for problem in (*reading.errors, *reading.findings.warnings)] == []
     assert reading.loaded is not None
+
+
+@pytest.mark.parametrize("path", AHEAD, ids=lambda path: path.name)
+def test_an_example_of_a_driver_to_come_is_refused_for_the_driver_alone(path):
+    errors = {str(problem).split(": ", 1)[1] for problem in examine(Request(path), {}).errors}
+    assert all("not available yet" in error for error in errors)
+    assert {error.split(":")[0] for error in errors} <= {path.stem, "jobs.pipelines.mail.driver"}
+    assert errors
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

@@ -38,15 +38,21 @@ def cache_directory() -> Path:
     return directory
 
 
+def unfetched() -> list[str]:
+    """What `fill` would still fetch."""
+    wanted = {"kafka": _name("kafka", KAFKA_JARS), "elasticmq": _name("elasticmq", ELASTICMQ_JARS)}
+    wanted["ministack"] = _ministack_name()
+    return [part for part, name in wanted.items() if not (cache_directory() / name / ".finished").exists()]
+
+
 def jars(name: str, coordinates: tuple[str, ...]) -> Path:
     """The folder with these jars and all they need."""
-    return _once(f"{name}-{_digest(' '.join(coordinates).encode())}", lambda target: _copy_jars(target, coordinates))
+    return _once(_name(name, coordinates), lambda target: _copy_jars(target, coordinates))
 
 
 def ministack() -> Path:
     """The program, in an environment of its own: it pins other versions of the AWS library than we use."""
-    place = _once(f"ministack-{_digest(MINISTACK_LOCK.read_bytes())}", _install_ministack)
-    return place / "bin" / "ministack"
+    return _once(_ministack_name(), _install_ministack) / "bin" / "ministack"
 
 
 def fill() -> None:
@@ -75,6 +81,14 @@ def _lock(path: Path) -> Iterator[None]:
     with path.open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
+
+
+def _name(part: str, coordinates: tuple[str, ...]) -> str:
+    return f"{part}-{_digest(' '.join(coordinates).encode())}"
+
+
+def _ministack_name() -> str:
+    return f"ministack-{_digest(MINISTACK_LOCK.read_bytes())}"
 
 
 def _digest(content: bytes) -> str:

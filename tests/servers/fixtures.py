@@ -24,7 +24,7 @@ from servers.sqs import ElasticMQ, Ministack
 S = TypeVar("S", bound=Server)
 StartBroker = Callable[..., Any]
 UniqueName = Callable[..., str]
-LinkProxyTo = Callable[[int], LinkProxy]
+LinkProxyTo = Callable[..., LinkProxy]
 SharedServer = Callable[..., Any]
 
 
@@ -55,7 +55,7 @@ def shared_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SharedSe
     servers: dict[str, Server] = {}
 
     def get(kind: type[S], **options: Any) -> S:
-        key = f"{kind.__name__}{sorted(options)}"
+        key = f"{kind.__name__} {sorted(options.items())}"
         if key not in servers:
             server = kind(tmp_path_factory.mktemp(kind.name), **options)
             server.lasting = True
@@ -87,15 +87,15 @@ def start_broker(tmp_path: Path) -> Iterator[StartBroker]:
 
 
 @pytest.fixture
-def rabbitmq(shared_server: SharedServer) -> RabbitMQ:
-    """The run's RabbitMQ, serving: also after a test before has killed or frozen it."""
-    return shared_server(RabbitMQ)
+def rabbitmq(shared_server: SharedServer, certificates: Certificates) -> RabbitMQ:
+    """The run's RabbitMQ, with TLS too; serving, also after a test before has killed or frozen it."""
+    return shared_server(RabbitMQ, certificates=certificates)
 
 
 @pytest.fixture
-def kafka(shared_server: SharedServer) -> Kafka:
-    """The run's Kafka."""
-    return shared_server(Kafka)
+def kafka(shared_server: SharedServer, certificates: Certificates) -> Kafka:
+    """The run's Kafka, with TLS and SASL too."""
+    return shared_server(Kafka, sasl=True, certificates=certificates)
 
 
 @pytest.fixture
@@ -130,9 +130,12 @@ def beanstalkd(shared_server: SharedServer) -> Beanstalkd:
 
 @pytest.fixture
 def link_proxy() -> Iterator[LinkProxyTo]:
-    """`link_proxy(port)`: a proxy in front of a port, in a thread of its own; closed at the end of the test."""
+    """`link_proxy(target, port=0)`: a proxy in front of a port, in a thread of its own; closed at the test's end.
+
+    For Kafka: `link_proxy(kafka.proxied_target, kafka.proxied_port)`.
+    """
     with contextlib.ExitStack() as stack:
-        yield lambda port: stack.enter_context(LinkProxy(port))
+        yield lambda target, port=0: stack.enter_context(LinkProxy(target, port))
 
 
 @pytest.fixture
@@ -142,9 +145,9 @@ def unique_name() -> UniqueName:
 
 
 @pytest.fixture(scope="module")
-def vhost(shared_server: SharedServer) -> Iterator[str]:
+def vhost(shared_server: SharedServer, certificates: Certificates) -> Iterator[str]:
     """A RabbitMQ vhost of this module's own, with everything in it gone afterwards."""
     name = f"vhost-{uuid.uuid4().hex[:10]}"
-    shared_server(RabbitMQ).add_vhost(name)
+    shared_server(RabbitMQ, certificates=certificates).add_vhost(name)
     yield name
-    shared_server(RabbitMQ).delete_vhost(name)
+    shared_server(RabbitMQ, certificates=certificates).delete_vhost(name)

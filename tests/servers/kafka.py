@@ -23,7 +23,11 @@ SCRAM = ("SCRAM-SHA-256", "SCRAM-SHA-512")
 
 
 class Kafka(Server):
-    """`address` is plain. `sasl`: user rr, password rr-secret on `sasl_port`. `certificates`: TLS on `tls_port`."""
+    """`address` is plain. `sasl`: user rr, password rr-secret on `sasl_port`. `certificates`: TLS on `tls_port`.
+
+    A broker tells clients where to connect, so a proxy needs a listener of its own: it listens on `proxied_port`,
+    which is what clients are told there, and leads to `proxied_target`.
+    """
 
     name = "kafka"
     start_timeout_s = 60.0
@@ -36,8 +40,11 @@ class Kafka(Server):
         sasl: bool = False,
         certificates: Certificates | None = None,
         max_message_bytes: int = 1_048_588,
+        proxied_port: int = 0,
     ) -> None:
         super().__init__(directory, port or free_port())
+        self.proxied_port = proxied_port or free_port()
+        self.proxied_target = free_port()
         self.sasl_port = free_port() if sasl else 0
         self.tls_port = free_port() if certificates else 0
         self.certificates = certificates
@@ -66,7 +73,7 @@ class Kafka(Server):
             raise ServerFailed(f"kafka could not format its folder:\n{done.stdout}{done.stderr}")
 
     def ports(self) -> list[int]:
-        return [port for port in (self.port, self.sasl_port, self.tls_port) if port]
+        return [port for port in (self.port, self.proxied_target, self.sasl_port, self.tls_port) if port]
 
     def create_topic(self, topic: str, partitions: int = 1, **settings: str) -> None:
         """A topic with settings like `retention_ms="1000"`; for sync and async tests."""
@@ -90,7 +97,7 @@ class Kafka(Server):
         return [java, "-Xmx512m", "-XX:+UseSerialGC", *LOGGING, "-cp", classes, name, *arguments]
 
     def _settings(self) -> dict[str, str]:
-        listeners = {"PLAINTEXT": ("PLAINTEXT", self.port)}
+        listeners = {"PLAINTEXT": ("PLAINTEXT", self.port), "PROXIED": ("PLAINTEXT", self.proxied_target)}
         if self.sasl_port:
             listeners["SASL"] = ("SASL_PLAINTEXT", self.sasl_port)
         if self.tls_port:
@@ -102,7 +109,7 @@ class Kafka(Server):
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller_port}",
             "listeners": f"{served},CONTROLLER://127.0.0.1:{self._controller_port}",
-            "advertised.listeners": served,
+            "advertised.listeners": served.replace(f":{self.proxied_target}", f":{self.proxied_port}"),
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "listener.security.protocol.map": f"{protocols},CONTROLLER:PLAINTEXT",

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 
 import pytest
+from server_process import wait_until
 
 from servers.link import Direction, Fault
 from servers.link_proxy import LinkProxy
@@ -43,7 +44,8 @@ class Echo:
                 pass
 
     def settled(self) -> None:
-        """All links have ended, so `got` is complete."""
+        """All links have ended, so `got` is complete; the proxy has made one at the least."""
+        wait_until(lambda: len(self.threads) > 1, "the server accepts")
         for thread in self.threads[1:]:
             thread.join(10)
             assert not thread.is_alive()
@@ -51,8 +53,9 @@ class Echo:
     def close(self) -> None:
         self.listener.shutdown(socket.SHUT_RDWR)
         self.listener.close()
-        self.threads[0].join(10)
-        self.settled()
+        for thread in self.threads:
+            thread.join(10)
+            assert not thread.is_alive()
 
 
 @pytest.fixture

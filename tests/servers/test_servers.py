@@ -10,10 +10,10 @@ from aiobotocore.session import get_session
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from servers.beanstalkd import Beanstalkd
-from servers.kafka import PASSWORD, USER, Kafka
+from servers.kafka import PASSWORD, USER
+from servers.link import Direction
 from servers.nats import Nats, nats_cluster
 from servers.process import ServerFailed, ServerMissing, accepts
-from servers.rabbitmq import RabbitMQ
 from servers.sqs import CREDENTIALS, REGION
 
 pytestmark = pytest.mark.timeout(120)
@@ -47,27 +47,38 @@ async def test_rabbitmq_gives_a_module_a_vhost_and_a_user_only_what_it_may(rabbi
     rabbitmq.delete_user(user)
 
 
-async def test_rabbitmq_serves_tls(start_broker, certificates):
-    server = await asyncio.to_thread(start_broker, RabbitMQ, certificates=certificates)
-    uri = f"{server.tls_uri()}?cafile={certificates.ca}"
+async def test_rabbitmq_serves_tls(rabbitmq, certificates):
+    uri = f"{rabbitmq.tls_uri()}?cafile={certificates.ca}"
     async with await aio_pika.connect(uri) as connection:
         assert not connection.is_closed
 
 
-@pytest.mark.parametrize("crash", [False, True], ids=["restart", "crash"])
-async def test_kafka_keeps_records(kafka, unique_name, crash):
+async def test_kafka_keeps_records_through_a_crash(kafka, unique_name):
     topic = unique_name("mail")
     kafka.create_topic(topic, 2, retention_ms="60000")
     async with AIOKafkaProducer(bootstrap_servers=kafka.address, enable_idempotence=True) as producer:
         await producer.send_and_wait(topic, b"hello", partition=1)
-    await asyncio.to_thread(kafka.restart, crash=crash)
+    await asyncio.to_thread(kafka.restart, crash=True)
     assert await first_record(topic, bootstrap_servers=kafka.address) == b"hello"
 
 
+async def test_kafka_is_reached_through_a_proxy_only_where_it_says_so(kafka, link_proxy, unique_name):
+    proxy = link_proxy(kafka.proxied_target, kafka.proxied_port)
+    topic = unique_name("mail")
+    kafka.create_topic(topic)
+    async with AIOKafkaProducer(bootstrap_servers=proxy.address) as producer:
+        await producer.send_and_wait(topic, b"hello")
+        trap = proxy.trap(Direction.UP, b"unlucky")
+        sending = asyncio.ensure_future(producer.send_and_wait(topic, b"unlucky"))
+        await trap.reached()
+        await sending  # by another link
+        assert proxy.made >= 3
+
+
 @pytest.mark.parametrize("mechanism", ["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"])
-async def test_kafka_asks_for_a_password(secure_kafka, unique_name, mechanism):
+async def test_kafka_asks_for_a_password(kafka, unique_name, mechanism):
     login = {
-        "bootstrap_servers": f"127.0.0.1:{secure_kafka.sasl_port}",
+        "bootstrap_servers": f"127.0.0.1:{kafka.sasl_port}",
         "security_protocol": "SASL_PLAINTEXT",
         "sasl_mechanism": mechanism,
         "sasl_plain_username": USER,
@@ -79,11 +90,11 @@ async def test_kafka_asks_for_a_password(secure_kafka, unique_name, mechanism):
     assert await first_record(topic, **login) == b"hello"
 
 
-async def test_kafka_serves_tls(secure_kafka, certificates, unique_name):
+async def test_kafka_serves_tls(kafka, certificates, unique_name):
     from aiokafka.helpers import create_ssl_context
 
     tls = {
-        "bootstrap_servers": f"127.0.0.1:{secure_kafka.tls_port}",
+        "bootstrap_servers": f"127.0.0.1:{kafka.tls_port}",
         "security_protocol": "SSL",
         "ssl_context": create_ssl_context(cafile=str(certificates.ca)),
     }
@@ -91,11 +102,6 @@ async def test_kafka_serves_tls(secure_kafka, certificates, unique_name):
     async with AIOKafkaProducer(**tls) as producer:
         await producer.send_and_wait(topic, b"hello")
     assert await first_record(topic, **tls) == b"hello"
-
-
-@pytest.fixture
-def secure_kafka(shared_server, certificates) -> Kafka:
-    return shared_server(Kafka, sasl=True, certificates=certificates)
 
 
 async def first_record(topic, **options):
