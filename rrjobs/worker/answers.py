@@ -3,6 +3,7 @@
 A program mostly gives the same small answer again and again: the last one is remembered whole, and needs no parsing.
 """
 
+import os
 from typing import Protocol
 from zlib import crc32
 
@@ -11,6 +12,8 @@ from rrjobs.protocol.frame import CONTROL, ERROR, HEADER_BYTES, MAX_HEADER_WORDS
 REMEMBERED_BYTES = 256
 _BIG_BYTES = 65536
 _MAX_KNOWN_HEADERS = 256
+_NOTHING = os.urandom(32)
+"""What no program sends."""
 
 
 class AnswerTaker(Protocol):
@@ -39,15 +42,15 @@ class AnswerReader:
     """Bytes in by `feed`, cut anywhere. `pid_answer`: the bytes with which this worker answers every fence."""
 
     def __init__(self, taker: AnswerTaker) -> None:
-        self.pid_answer = b"\0"
+        self.pid_answer = _NOTHING
         self._taker = taker
         self._buffer = b""
         self._big: bytearray | None = None
         self._needed = HEADER_BYTES
         self._headers: dict[bytes, tuple[int, int, int]] = {}
-        self._last = b"\0"
+        self._last = _NOTHING
         self._last_parts: tuple[int, int, bytes, bytes] = (0, 0, b"", b"")
-        self._last_and_fence = b"\0"
+        self._last_and_fence = _NOTHING
 
     def feed(self, data: bytes) -> None:
         """Add bytes, and hand over every frame that is whole now."""

@@ -13,6 +13,7 @@ from rrjobs.drivers.http.context import ContextEncoder
 from rrjobs.drivers.http.cookies import read_cookies
 from rrjobs.drivers.http.failures import FailurePages
 from rrjobs.drivers.http.form import Form
+from rrjobs.drivers.http.repeated import Repeated
 from rrjobs.drivers.http.target import Target
 from rrjobs.pipeline.delivery import Delivery
 from rrjobs.protocol.frame import MAX_PAYLOAD_BYTES, STREAM, data_frame
@@ -24,9 +25,6 @@ from rrjobs.worker.load import Fault, Flow
 PIPELINE = "http"
 _MAX_BODY_BYTES = MAX_PAYLOAD_BYTES - 2**24
 """Leaves room for the context, which `limits.header_bytes` bounds."""
-
-_MAX_FRAMES = 4
-"""Request frames that are kept with a known head, each for one client and target."""
 
 _NO_COOKIES: dict[str, str] = {}
 _OK = ResponseHead(200, {})
@@ -123,16 +121,13 @@ class HttpDelivery(Delivery):
         """The request frame (spec/worker-and-http.md 5.1). Raises ValueError when it exceeds what a frame can hold."""
         request = self.exchange.request
         self.waits = False
-        known = request.known
-        if known is None:
+        note = request.note
+        if self.form is not None or not isinstance(note, Repeated):
             return self._encode(request)
-        key = (request.method, self.target.uri, self.peer)
-        frame = known.notes.get(key)
+        frame = note.frames.get(self.peer)
         if frame is None:
             frame = self._encode(request)
-            if len(known.notes) >= _MAX_FRAMES:
-                known.notes.clear()
-            known.notes[key] = frame
+            note.keep(self.peer, frame)
         return frame
 
     def _encode(self, request: Request) -> bytes:

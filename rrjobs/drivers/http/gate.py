@@ -13,6 +13,7 @@ from rrjobs.drivers.http.failures import FailurePages
 from rrjobs.drivers.http.form import Form, refusal_of
 from rrjobs.drivers.http.forms import FormError
 from rrjobs.drivers.http.proxy_ip import TrustedProxies
+from rrjobs.drivers.http.repeated import Repeated
 from rrjobs.drivers.http.shedding import Shedder
 from rrjobs.drivers.http.target import Target, read_target
 from rrjobs.drivers.http.waiting import WaitingRoom
@@ -48,6 +49,7 @@ class Gate:
         self._log = AccessLog(events, long=config.access_logs)
         self._waiting = WaitingRoom(config.max_wait_s or pool.allocate_timeout_s)
         self._shedder = Shedder(config.max_wait_s, events) if config.max_wait_s else None
+        self._bounded = bool(self._max_active or self._shedder)
         self.pages = FailurePages(config.internal_error_code, debug=pool.debug)
         self.open = False
         self.active = 0
@@ -82,6 +84,10 @@ class Gate:
         """A whole request: into the pipeline with it."""
         request = exchange.request
         self._number += 1
+        note = request.note
+        if self.open and isinstance(note, Repeated):
+            self._submit(exchange, note.target, self._number, None)
+            return
         if not self.open:
             self.sent_away += 1
             self.pages.unavailable(exchange)
@@ -107,6 +113,8 @@ class Gate:
             self.active += 1
             self._bodies.decode(exchange, partial(self._decoded, exchange, target, self._number))
         else:
+            if request.repeats:
+                request.note = Repeated(target)
             self._submit(exchange, target, self._number, None)
 
     def _decoded(self, exchange: Exchange, target: Target, number: int, form: Form | FormError) -> None:
@@ -130,8 +138,7 @@ class Gate:
         if self._log.wanted:
             delivery.started_at = time.monotonic()
         self.active += 1
-        reason = self._why_not()
-        if reason:
+        if self._bounded and (reason := self._why_not()):
             self._overflow(delivery, reason)
             return
         try:

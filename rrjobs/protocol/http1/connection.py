@@ -12,7 +12,7 @@ from collections import deque
 from typing import Protocol, cast
 
 from rrjobs.protocol.http1.exchange import DONE, UNTIL_CLOSE, Exchange
-from rrjobs.protocol.http1.known import KnownHeads
+from rrjobs.protocol.http1.known import KnownRequests
 from rrjobs.protocol.http1.limits import BODY_PROGRESS_BYTES, HALF_CLOSED_S, Limits
 from rrjobs.protocol.http1.line import FULL, PARKED, SINK, Line
 from rrjobs.protocol.http1.pages import refusal_page
@@ -28,7 +28,7 @@ class Hub(Protocol):
     """The server, as its connections see it. `now`: the loop's time, a tick coarse."""
 
     limits: Limits
-    known: KnownHeads
+    known: KnownRequests
     handler: Handler
     now: float
     draining: bool
@@ -45,12 +45,13 @@ class Hub(Protocol):
 class Connection(Line):
     """The requests of one client. `current` is the exchange whose turn it is."""
 
-    __slots__ = ("_body_mark", "_hub", "_phase", "_queue", "_reader", "_running", "current", "eof", "peer")
+    __slots__ = ("_body_mark", "_hub", "_known", "_phase", "_queue", "_reader", "_running", "current", "eof", "peer")
 
     def __init__(self, hub: Hub) -> None:
         super().__init__(hub.now)
         self._hub = hub
         self._reader = RequestReader(self, hub.limits, hub.known)
+        self._known = hub.known.whole
         self._queue: deque[Exchange] = deque()
         self._body_mark = 0
         self._running = False
@@ -108,6 +109,16 @@ class Connection(Line):
         if self.current is not None and self.current.answerer is not None:
             self.current.answerer.client_reads()
         self._run()
+
+    def data_received(self, data: bytes) -> None:
+        """What came before needs no parsing."""
+        reader = self._reader
+        if self.current is None and reader.request is None and not (reader.in_head or self._held or self.deaf):
+            request = self._known.get(data)
+            if request is not None and not reader.finished:
+                self.request_read(request)
+                return
+        super().data_received(data)
 
     def parse(self, data: bytes | memoryview) -> None:
         """Read requests; refuse what is none."""
@@ -295,7 +306,7 @@ class Connection(Line):
 
 
 def _answer_refusal(exchange: Exchange, refusal: Refusal) -> None:
-    exchange.request.keep_alive = exchange.request.plain = False
+    exchange.request.keep_alive = exchange.request.plain = False  # it was never whole, so nobody shares it
     exchange.answer(*refusal_page(refusal))
 
 

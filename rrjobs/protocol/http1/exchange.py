@@ -156,13 +156,6 @@ class Exchange:
         self.mode = DONE
         self.wire.answered(self)
 
-    def forget(self) -> None:
-        """Let go of the connection and of what the client sent, for an exchange that somebody still holds."""
-        self.mode = DONE
-        self.wire = _NOWHERE
-        self.request.headers = {}
-        self.request.body = b""
-
     def cut(self) -> None:
         """The answer broke off: close so that the client sees it."""
         if self.mode != DONE:
@@ -232,29 +225,3 @@ def _type_line(body: bytes) -> bytes:
     if line is None:
         line = _types[kind] = b"Content-Type: %s\r\n" % kind
     return line
-
-
-class _Nowhere:
-    """The wire of a forgotten exchange."""
-
-    peer = local = ""
-    ending = True
-    stalled_bytes = 0
-
-    def write(self, data: bytes) -> None:
-        """Nobody is there."""
-
-    def answered(self, exchange: Exchange) -> None:
-        """Nobody waits."""
-
-    def cut(self, exchange: Exchange) -> None:
-        """Nothing to cut."""
-
-    def hold_reading(self) -> None:
-        """Nobody sends."""
-
-    def go_on_reading(self) -> None:
-        """Nobody sends."""
-
-
-_NOWHERE = _Nowhere()

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import httptools
 
-from rrjobs.protocol.http1.known import KnownHeads
+from rrjobs.protocol.http1.known import KnownRequests
 from rrjobs.protocol.http1.limits import CHUNK_OVERHEAD_BYTES, MIN_FIELD_BYTES, Limits
 from rrjobs.protocol.http1.names import KNOWN, canonical_name
 from rrjobs.protocol.http1.request import HTTP_10, HTTP_11, Headers, Refusal, Request, field_count, head_size, too_large
@@ -51,11 +51,12 @@ class RequestReader:
         "request",
     )
 
-    def __init__(self, taker: Taker, limits: Limits, known: KnownHeads) -> None:
+    def __init__(self, taker: Taker, limits: Limits, known: KnownRequests) -> None:
         self._taker = taker
         self._limits = limits
         self._known = known
-        self._fed: bytes | memoryview = b""
+        self._fed = b""
+        """What is parsed now, if it began where no request was under way."""
         self._parser = httptools.HttpRequestParser(self)
         self._target = b""
         self._headers: Headers = {}
@@ -70,14 +71,13 @@ class RequestReader:
 
     def feed(self, data: bytes | memoryview) -> None:
         """Parse the next bytes, telling the taker on the way."""
-        if self.request is None and not self.in_head and not self.finished:
-            request = self._known.request(data)
+        self._fed = b""
+        if self.request is None and not self.in_head and not self.finished and type(data) is bytes:
+            request = self._known.find(data)
             if request is not None:
                 self._taker.request_read(request)
                 return
             self._fed = data
-        else:
-            self._fed = b""
         self._parse(data)
 
     def _parse(self, data: bytes | memoryview) -> None:
@@ -208,9 +208,8 @@ class RequestReader:
             self._headers = {}
         if not request.keep_alive:
             self.finished = True
-        fed = self._fed
-        if type(fed) is bytes and fed:
-            self._known.learn(fed, request)
+        if self._fed:
+            self._known.learn(self._fed, request)
             self._fed = b""
         self._taker.request_read(request)
 

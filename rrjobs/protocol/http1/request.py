@@ -36,24 +36,12 @@ def too_large() -> Refusal:
     return Refusal(413, reason, f"serve_http: {reason}\n")
 
 
-class KnownHead:
-    """The header lines below a request line. `headers` are shared by all requests that have them: never change them.
-
-    `notes` are for whoever answers: what was made of this head. Who writes there bounds them.
-    """
-
-    __slots__ = ("headers", "host", "notes")
-
-    def __init__(self, headers: Headers, host: str) -> None:
-        self.headers = headers
-        self.host = host
-        self.notes: dict[tuple[str, str, str], bytes] = {}
-
-
 class Request:
     """One request. `plain`: HTTP/1.1, kept alive and not HEAD, so that an answer needs no special care.
 
     `length` is the announced body length, None for a chunked one. `body` is what arrived, unless a sink takes it.
+    `note` is for whoever answers: what was made of this request, which may be read again. `repeats`: it comes again and
+    again, is shared by all who sent it, and must not be changed but for the note.
     """
 
     __slots__ = (
@@ -63,11 +51,12 @@ class Request:
         "headers",
         "host",
         "keep_alive",
-        "known",
         "length",
         "method",
+        "note",
         "plain",
         "received_bytes",
+        "repeats",
         "target",
         "upgrade",
         "version",
@@ -87,7 +76,8 @@ class Request:
         self.upgrade = False
         self.body: bytes | bytearray = b""
         self.received_bytes = 0
-        self.known: KnownHead | None = None
+        self.repeats = False
+        self.note: object | None = None
 
     @property
     def has_body(self) -> bool:

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from rrjobs.protocol.http1.connection import Connection
-from rrjobs.protocol.http1.known import KnownHeads
+from rrjobs.protocol.http1.known import KnownRequests
 from rrjobs.protocol.http1.limits import Limits
 from rrjobs.protocol.http1.line import PARKED
 from rrjobs.protocol.http1.roles import Handler
@@ -29,7 +29,7 @@ class HttpServer:
         self.address = address
         self.handler = handler
         self.limits = limits
-        self.known = KnownHeads(limits)
+        self.known = KnownRequests(limits)
         self.now = 0.0
         self.draining = False
         self._sockets: list[socket.socket] = []

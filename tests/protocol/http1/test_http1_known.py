@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrjobs.protocol.http1.known import MAX_BYTES, MAX_KNOWN, KnownHeads
+from rrjobs.protocol.http1.known import MAX_BYTES, MAX_KNOWN, KnownRequests
 from rrjobs.protocol.http1.limits import Limits
 from rrjobs.protocol.http1.reader import RequestReader
 from rrjobs.protocol.http1.request import Refusal, Request
@@ -15,7 +15,7 @@ HELLO = b"GET /a?b=c HTTP/1.1\r\nHost: h\r\nX-A: 1\r\n\r\n"
 class Client:
     """A connection that notes what is read, or with which status it ended."""
 
-    def __init__(self, known: KnownHeads, limits: Limits) -> None:
+    def __init__(self, known: KnownRequests, limits: Limits) -> None:
         self.seen: list[object] = []
         self.found = 0
         self._reader = RequestReader(self, limits, known)
@@ -34,7 +34,7 @@ class Client:
         request.body += bytes(data)
 
     def request_read(self, request: Request) -> None:
-        self.found += request.known is not None
+        self.found += request.repeats
         head = (request.method, request.target, request.version, request.host, request.headers)
         flags = (request.keep_alive, request.plain, request.upgrade, request.expects, request.length)
         self.seen.append((*head, *flags, bytes(request.body)))
@@ -42,7 +42,7 @@ class Client:
 
 def sent_twice_and_again(data: bytes, again: bytes) -> Client:
     limits = Limits()
-    known = KnownHeads(limits)
+    known = KnownRequests(limits)
     for _ in range(2):
         Client(known, limits).send(data)
     client = Client(known, limits)
@@ -95,9 +95,9 @@ sizes = st.sampled_from([Limits(), Limits(header_bytes=30), Limits(headers=2), L
 
 @given(st.lists(heads, min_size=1, max_size=3), st.lists(st.integers(0, 2), max_size=8), sizes)
 def test_a_known_head_is_read_as_the_parser_reads_it(sent, order, limits):
-    known = KnownHeads(limits)
+    known = KnownRequests(limits)
     for data in [sent[number % len(sent)] for number in (*range(len(sent)), *range(len(sent)), *order)]:
-        knows, fresh = Client(known, limits), Client(KnownHeads(limits), limits)
+        knows, fresh = Client(known, limits), Client(KnownRequests(limits), limits)
         knows.send(data)
         fresh.send(data)
         assert knows.seen == fresh.seen
@@ -106,7 +106,7 @@ def test_a_known_head_is_read_as_the_parser_reads_it(sent, order, limits):
 @given(st.lists(st.tuples(heads, st.lists(st.integers(1, 80), max_size=2)), min_size=1, max_size=6))
 def test_one_connection_reads_alike_whether_heads_are_known_or_not(sent):
     limits = Limits()
-    known = KnownHeads(limits)
+    known = KnownRequests(limits)
     for data, _ in sent * 2:
         Client(known, limits).send(data)
     knows, fresh = Client(known, limits), Client(_Nothing(limits), limits)
@@ -118,8 +118,8 @@ def test_one_connection_reads_alike_whether_heads_are_known_or_not(sent):
     assert knows.seen == fresh.seen
 
 
-class _Nothing(KnownHeads):
-    def request(self, data: bytes | memoryview) -> Request | None:
+class _Nothing(KnownRequests):
+    def find(self, data: bytes) -> Request | None:
         return None
 
 
@@ -149,11 +149,11 @@ def test_a_long_head_is_parsed_each_time():
 
 def test_what_clients_make_it_know_is_bounded():
     limits = Limits()
-    known = KnownHeads(limits)
+    known = KnownRequests(limits)
     client = Client(known, limits)
     for number in range(2 * MAX_KNOWN + 5):
         for _ in range(3):
             client.send(b"GET /%d HTTP/1.1\r\nHost: h\r\nX-A: %d\r\n\r\n" % (number, number))
     assert client.found == 2 * MAX_KNOWN + 5
-    assert len(known._heads) <= MAX_KNOWN
-    assert len(known._lines) <= MAX_KNOWN
+    assert len(known._fields) <= MAX_KNOWN
+    assert len(known.whole) <= MAX_KNOWN

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rrjobs.protocol.http1.known import KnownHeads
+from rrjobs.protocol.http1.known import KnownRequests
 from rrjobs.protocol.http1.limits import Limits
 from rrjobs.protocol.http1.reader import RequestReader
 from rrjobs.protocol.http1.request import Refusal, Request
@@ -30,7 +30,7 @@ class Taken:
 
 def read(data: bytes, cuts: list[int], limits: Limits | None = None) -> tuple[list[tuple[object, ...]], int]:
     taken = Taken()
-    reader = RequestReader(taken, limits or Limits(), KnownHeads(limits or Limits()))
+    reader = RequestReader(taken, limits or Limits(), KnownRequests(limits or Limits()))
     marks = sorted({0, len(data), *cuts})
     try:
         for start, end in itertools.pairwise(marks):
