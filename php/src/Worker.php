@@ -159,7 +159,12 @@ final class Worker
     {
         $this->owes = $this->streaming = false;
         $fences = $done ? $this->reader->skip($this->fence) : 0;
-        $this->relay->write($fences > 0 ? $answer . \str_repeat($this->pid, $fences) : $answer);
+        if ($fences === 1) {
+            $answer .= $this->pid;
+        } elseif ($fences > 1) {
+            $answer .= \str_repeat($this->pid, $fences);
+        }
+        $this->relay->write($answer);
     }
 
     private function take(Frame $frame): Payload

@@ -59,6 +59,12 @@ final class FrameReader
     public function skip(string $frame): int
     {
         $length = \strlen($frame);
+        if (\strlen($this->buffer) === $this->position + $length && \str_ends_with($this->buffer, $frame)) {
+            $this->buffer = ''; // nothing is left to keep: the usual case without prefetch
+            $this->position = $this->searched = 0;
+
+            return 1;
+        }
         $count = 0;
         while (\substr_compare($this->buffer, $frame, $this->position, $length) === 0) {
             $this->position += $length;
