@@ -90,6 +90,9 @@ class Delivery(ABC):
         if self.lane is not None:
             self.lane.give_back(self)
 
+    def not_lent(self) -> None:
+        """Encoded, but there was no room for it after all: it is in the queue as if nothing had been."""
+
     def refused(self) -> None:
         """Given back by a program that asked to be stopped: what every program refuses must not go round for ever."""
         self.refusals += 1

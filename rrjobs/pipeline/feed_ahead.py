@@ -108,8 +108,8 @@ class AheadFeed(Feeder):
         if frame is None:
             return True
         if held and not _fits(worker, batch, frame):
-            self._queue.put_back(delivery)
-            self.wake()
+            self._queue.put_back(delivery)  # the worker's next answer asks again
+            delivery.not_lent()
             return False
         worker.depth_cap = depth
         batch.append((delivery, frame))

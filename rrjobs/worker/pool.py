@@ -72,6 +72,7 @@ class Pool:
         self._scaler: Scaler | None = None
         self._stopping = False
         self._late_fences = False
+        self._resets = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._reset_lock = asyncio.Lock()
 
@@ -183,6 +184,7 @@ class Pool:
             if self._stopping:
                 raise PoolStopped(f"pool {self.name} is stopping")
             old = list(self._workers.values())
+            self._resets += 1
             try:
                 await self._boot_many(self._target)
             except SpawnError:
@@ -193,6 +195,7 @@ class Pool:
             self._refill()  # new ones may have ended already
             await asyncio.gather(*(worker.stop(self.config.reset_timeout_s) for worker in old))
             self._events.emit("pool.reset", pool=self.name, workers=self._target)
+        self._trim()
 
     async def add_worker(self) -> None:
         """One more; raises SpawnError, also at the limit."""
@@ -322,10 +325,11 @@ class Pool:
             self._run(self._boot_until_ready())
 
     def _trim(self) -> None:
-        """Workers were removed while others were booted: one too many is idle now."""
+        """Workers were removed, or all replaced, while others were booted: now there are too many, the newest last."""
         too_many = len(self._lendable()) + self._booting - self._target
-        if too_many > 0 and self.idle and not self._stopping and not self._reset_lock.locked():
-            worker = self.idle[-1]
+        if too_many <= 0 or self._stopping or self.config.debug or self._reset_lock.locked():
+            return
+        for worker in sorted(self._lendable(), key=lambda one: one.outstanding)[:too_many]:
             self._withdraw(worker, WorkerState.DESTROYED)
             self._run(worker.stop(self.config.destroy_timeout_s))
 
@@ -359,7 +363,26 @@ class Pool:
             self._booting -= number
 
     async def _boot(self) -> None:
-        """One worker, or SpawnError."""
+        """One worker, or SpawnError. One that a reset overtook while it started may run the old program: another one."""
+        while True:
+            resets = self._resets
+            worker = await self._start_one()
+            self._workers[worker.pid] = worker
+            if resets == self._resets:
+                break
+            worker.retire(WorkerState.STOPPING)
+            self._run(worker.stop(0.0))
+        worker.session.late_fences = self._late_fences
+        if self._stopping:
+            await worker.stop(0.0)
+            raise PoolStopped(f"pool {self.name} is stopping")
+        if self.borrower is not None:
+            self.borrower.worker_free(worker)
+        else:
+            self.idle.append(worker)
+
+    async def _start_one(self) -> Worker:
+        """Ready, but not the pool's yet."""
         process = self._launcher.start()
         worker = Worker(process, self._launcher, self, self._events, self.name)
         worker.exec_ttl_s = self.config.supervisor.exec_ttl_s
@@ -369,15 +392,7 @@ class Pool:
         elif self.config.max_jobs:
             worker.limit = self.config.max_jobs + random.randint(0, self.config.max_jobs * 14 // 100)
         await worker.boot(self.config.allocate_timeout_s)
-        worker.session.late_fences = self._late_fences
-        self._workers[worker.pid] = worker
-        if self._stopping:
-            await worker.stop(0.0)
-            raise PoolStopped(f"pool {self.name} is stopping")
-        if self.borrower is not None:
-            self.borrower.worker_free(worker)
-        else:
-            self.idle.append(worker)
+        return worker
 
     async def _boot_until_ready(self) -> None:
         """Boot one that was counted in `_booting`; on failure back off and try again for as long as it takes."""

@@ -223,19 +223,21 @@ class Session:
         """See AnswerTaker."""
         self._break(FaultKind.MALFORMED, reason)
 
-    def end(self) -> tuple[Load | None, list[Load]]:
+    def end(self, unread: int = 0) -> tuple[Load | None, list[Load]]:
         """The process is gone: the load it had started, if it is still unsettled, and those it never started.
 
-        A load that was answered whole with nothing after it is finished: the end of the process is its fence.
+        A load that was answered whole with nothing after it is finished: the end of the process is its fence. Of what
+        was written to it, the last `unread` bytes were never read.
         """
         gave_up = self._lost_step and self._answered and not self.fault
         if self.loads and self._answered and not self.fault:
             self._finish()
         self.stopped = True
         rest = [load for load, _ in self.loads]
+        never_started = self.unread_bytes <= unread
         self.loads.clear()
         self.unread_bytes = 0
-        if gave_up or not rest:
+        if gave_up or never_started or not rest:
             return None, rest
         return rest[0], rest[1:]
 

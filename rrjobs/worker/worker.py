@@ -397,15 +397,10 @@ class Worker:
         """The process was reaped: take what it still said, settle what it had, report, tell the pool."""
         self._read_rest()
         self._output.drain()
-        unread = self.process.unread_bytes()
         expected = self.state in (WorkerState.STOPPING, WorkerState.DESTROYED)
-        never_started = 0 < self.session.unread_bytes <= unread
-        head, rest = self.session.end()
+        head, rest = self.session.end(0 if self._fault else self.process.unread_bytes())
         for load in reversed(rest):
             load.returned()
-        if head is not None and never_started and self._fault is None:
-            head.returned()
-            head = None
         clean = expected or self._given_up or self.process.exit_code == 0
         if head is not None or self.state is WorkerState.ERRORED or not clean:
             self._report(head)

@@ -1,12 +1,13 @@
 """The real dispatcher, lane, pool and workers over played processes, and the account of every delivery."""
 
 import asyncio
-import time
+import contextlib
 from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any, ClassVar
 
 from fake_worker import Doing, FakeLauncher, Program
+from virtual_time import VirtualClock, VirtualLoop
 
 from rrjobs.errors import PoolStopped, SpawnError
 from rrjobs.pipeline.delivery import MAX_REFUSALS, Delivery
@@ -17,7 +18,9 @@ from rrjobs.worker.config import PoolConfig
 from rrjobs.worker.load import Fault, FaultKind, Flow
 from rrjobs.worker.pool import Pool
 
-SETTLE_S = 5.0
+SETTLE_S = 30.0
+"""By the virtual clock."""
+
 CAPACITY = 12
 PIPE_BYTES = 60_000
 
@@ -58,7 +61,7 @@ class Ticket(Delivery):
         assert self.attempt == 1, "a delivery that came back kept its attempt"
         self.road.left_queue(self)
         self.where, self.heard, self.flow, self.may_end = "lent", 0, None, set()
-        self.lent_at = time.monotonic()
+        self.lent_at = self.road.clock.now
         return data_frame(self.ident.encode(), b"x" * self.size, CODEC_RAW)
 
     def answer(self, flags: int, stream: int, context: bytes, body: bytes) -> bool:
@@ -87,6 +90,10 @@ class Ticket(Delivery):
         assert self.where in ("lent", "refused"), f"{self} is returned"
         self._back()
         super().returned()
+
+    def not_lent(self) -> None:
+        assert self.where == "lent" and not self.reads, f"{self} is said to be not lent"
+        self._back()
 
     def refused(self) -> None:
         assert "refused" in self.may_end, f"{self} is refused"
@@ -125,7 +132,10 @@ class Road:
     """Owns the loop. Nothing moves but in `turn`, so that every order of events can be played."""
 
     def __init__(self, prefetch: int | str, swallows: bool, pool: dict[str, Any]) -> None:
-        self.loop = asyncio.new_event_loop()
+        self.clock = VirtualClock()
+        self._clock_in_place = contextlib.ExitStack()
+        self._clock_in_place.enter_context(self.clock.in_place())
+        self.loop = VirtualLoop(self.clock)
         self.raised: list[dict[str, Any]] = []
         self.loop.set_exception_handler(lambda _, context: self.raised.append(context))
         self.launcher = FakeLauncher(swallows)
@@ -136,7 +146,6 @@ class Road:
         self.workers_wanted = pool["num_workers"]
         self.cut_off = False
         self._tasks: list[asyncio.Task[Any]] = []
-        self._last_lent: Ticket | None = None
         self.config = PoolConfig.model_validate(pool)
         self.until_done(self.loop.create_task(self._start()))
 
@@ -155,24 +164,21 @@ class Road:
         if ticket.size > PIPE_BYTES and not ticket.reads:
             faults.add("crashed")  # it does not fit the pipe: nobody can tell whether its reading had begun
         limit_s = self.config.supervisor.exec_ttl_s
-        if limit_s and time.monotonic() - ticket.lent_at >= limit_s * 0.9:
+        if limit_s and self.clock.now - ticket.lent_at >= limit_s * 0.9:
             faults.add("timed_out")
         if ticket.refusals == MAX_REFUSALS:
             faults.add("refused")
         return faults
 
     def left_queue(self, ticket: Ticket) -> None:
-        """Lent: it must have been the first of all that wait. One that found no room in the pipe is lent again."""
-        if ticket.where == "lent":
-            assert ticket is self._last_lent and not ticket.reads, f"{ticket} is lent twice"
-            return
+        """Lent: it must have been the first of all that wait."""
+        assert ticket.where == "queued", f"{ticket} is lent twice"
         for priority in sorted(self.queues):
             waiting = [one for one in self.queues[priority] if not one.cancelled]
             if waiting:
                 assert waiting[0] is ticket, f"{ticket} goes before {waiting[0]}"
                 break
         self.forget(ticket)
-        self._last_lent = ticket
 
     def forget(self, ticket: Ticket) -> None:
         """It is in the queue no more."""
@@ -238,10 +244,17 @@ class Road:
                     moved = True
                     if program.doing is Doing.EXECUTING:
                         self._began(program)
-            self.loop.call_soon(self.loop.stop)
-            self.loop.run_forever()
+            self.loop.turn()
         self._look_for_errors()
         return moved
+
+    def wait(self, for_s: float) -> None:
+        """Time passes, and nobody outside does anything."""
+        end = self.clock.now + for_s
+        while self.clock.now < end:
+            self.quiet()
+            self.loop.pass_over(end - self.clock.now)
+        self.quiet()
 
     def quiet(self) -> None:
         """Turn until nobody does anything any more."""
@@ -251,12 +264,11 @@ class Road:
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Turn until it holds."""
-        deadline = time.monotonic() + SETTLE_S
+        deadline = self.clock.now + SETTLE_S
         while not condition():
-            assert time.monotonic() < deadline, f"did not happen: {what}; {self}"
+            assert self.clock.now < deadline, f"did not happen: {what}; {self}"
             if not self.turn():
-                self.loop.call_later(0.001, self.loop.stop)
-                self.loop.run_forever()
+                self.loop.pass_over(0.1)
 
     def until_done(self, task: asyncio.Task[Any]) -> Any:
         """Its result."""
@@ -346,11 +358,11 @@ class Road:
                 task.cancel()
             for program in self.launcher.living:
                 program.process.end(-9)
-            self.loop.call_soon(self.loop.stop)
-            self.loop.run_forever()
+            self.loop.turn()
             if not asyncio.all_tasks(self.loop) and not self.pool.alive:
                 break
         self.loop.close()
+        self._clock_in_place.close()
 
     def __repr__(self) -> str:
         live = [ticket for ticket in self.tickets if ticket.live]

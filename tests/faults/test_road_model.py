@@ -3,7 +3,6 @@
 import os
 from pathlib import Path
 
-import pytest
 from fake_worker import Doing, Program
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -232,6 +231,10 @@ class RoadModel(RuleBasedStateMachine):
     def turn(self, times):
         self.road.turn(times)
 
+    @rule(for_s=st.sampled_from([0.005, EXEC_TTL_S, 0.3, 1.1]))
+    def wait(self, for_s):
+        self.road.wait(for_s)
+
     @rule()
     def quiet(self):
         self.road.quiet()
@@ -271,11 +274,9 @@ class RoadModel(RuleBasedStateMachine):
             program.read_on()
 
 
-TestRoad = pytest.mark.skipif("ROAD_EXAMPLES" not in os.environ, reason="ROAD_EXAMPLES=N plays the model")(
-    RoadModel.TestCase
-)
+TestRoad = RoadModel.TestCase
 TestRoad.settings = settings(
-    max_examples=int(os.environ.get("ROAD_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("ROAD_EXAMPLES", "100")),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),

@@ -197,6 +197,10 @@ class HttpDelivery(Delivery):
             super().returned()
             self.desk.waits_again(self)
 
+    def not_lent(self) -> None:
+        """It can still be withdrawn, and its wait was not interrupted."""
+        self.waits = True
+
     def dropped(self, reason: str) -> None:
         """The server stops before a worker was free."""
         if not self.settled:
