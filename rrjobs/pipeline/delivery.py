@@ -90,7 +90,7 @@ class Delivery(ABC):
         if self.lane is not None:
             self.lane.give_back(self)
 
-    def not_lent(self) -> None:
+    def not_lent(self) -> None:  # noqa: B027 - most have nothing to do
         """Encoded, but there was no room for it after all: it is in the queue as if nothing had been."""
 
     def refused(self) -> None:

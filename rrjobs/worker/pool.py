@@ -363,7 +363,7 @@ class Pool:
             self._booting -= number
 
     async def _boot(self) -> None:
-        """One worker, or SpawnError. One that a reset overtook while it started may run the old program: another one."""
+        """One worker, or SpawnError. One that a reset overtook while it started may be of the old program: again."""
         while True:
             resets = self._resets
             worker = await self._start_one()
