@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import server_process
 import uvloop
@@ -32,6 +33,9 @@ from servers.fixtures import (  # noqa: F401 - fixtures for every test
 from servers.process import lasting_processes
 
 uvloop.new_event_loop().close()  # libuv opens a pipe for the whole process with its first loop: no leak of a test
+
+hypothesis.settings.register_profile("project", deadline=None)  # how long an example takes is the machine's affair
+hypothesis.settings.load_profile("project")
 
 LEAK_GRACE_S = 3.0
 """How long what a test closed may take to be gone."""
