@@ -31,8 +31,9 @@ class Echo:
                 client, _ = self.listener.accept()
             except OSError:
                 return
-            self.threads.append(threading.Thread(target=self._echo, args=(client,)))
-            self.threads[-1].start()
+            thread = threading.Thread(target=self._echo, args=(client,))
+            thread.start()
+            self.threads.append(thread)
 
     def _echo(self, client: socket.socket) -> None:
         with client:
