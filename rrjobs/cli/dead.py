@@ -132,8 +132,9 @@ def _call(context: click.Context, method: str, request: Asked) -> Any:
 
 
 def _described(letter: Mapping[str, Any]) -> str:
-    facts = ("letter", "id", "pipeline", "name", "reason", "attempts", "crashes", "priority", "auto_ack")
+    facts = ("letter", "id", "pipeline", "name", "reason", "attempts", "crashes", "priority")
     lines = [f"{key}: {letter[key]}" for key in facts]
+    lines.append(f"auto_ack: {'yes' if letter['auto_ack'] else 'no'}")
     lines += [f"{key}: {letter[key]}" for key in ("pid", "exit_code", "signal") if letter[key] is not None]
     lines += [f"{key}: {_moment(letter[key])}" for key in ("pushed_at", "died_at") if letter[key] is not None]
     lines += [f"header {name}: {', '.join(values)}" for name, values in letter["headers"].items()]
