@@ -106,4 +106,6 @@ def test_the_service_runs_the_example_with_a_configuration_that_holds():
     assert [str(problem) for problem in (*reading.errors, *reading.findings.warnings)] == []
     root = reading.loaded.root
     listened = {root.http.address, root.status.address}
+    kept = Path("/app") / reading.loaded.directory.relative_to(ROOT) / root.state_dir
+    assert SERVICES["rrjobs"]["volumes"] == [f"rrjobs:{kept}"]
     assert listened == {f"0.0.0.0:{port}" for port in published("rrjobs").values()}

@@ -12,6 +12,8 @@ from servers.certificates import Certificates
 from servers.process import Server
 
 COMMAND_TIMEOUT_S = 30.0
+DISK_LIMIT = "50MB"
+MEMORY_LIMIT = "512MB"
 
 
 class Epmd(Server):
@@ -74,8 +76,8 @@ class RabbitMQ(Server):
             "loopback_users = none",
             "log.console = true",
             "log.file = false",
-            "disk_free_limit.absolute = 50MB",
-            "vm_memory_high_watermark.absolute = 512MB",
+            f"disk_free_limit.absolute = {DISK_LIMIT}",
+            f"vm_memory_high_watermark.absolute = {MEMORY_LIMIT}",
         ]
         if self.certificates:
             lines += [
@@ -144,10 +146,14 @@ class RabbitMQ(Server):
         """The broker closes every client connection, with code 320."""
         self.ctl("close_all_connections", reason)
 
-    def set_memory_limit(self, fraction: float) -> None:
-        """vm_memory_high_watermark; a tiny one raises the memory alarm: publishers are blocked."""
-        self.ctl("set_vm_memory_high_watermark", f"{fraction:f}")
+    def set_memory_limit(self, limit: str = MEMORY_LIMIT) -> None:
+        """vm_memory_high_watermark; "1MB" raises the memory alarm: publishers are blocked. The default ends it."""
+        self.ctl("set_vm_memory_high_watermark", "absolute", limit)
 
-    def set_disk_limit(self, limit: str) -> None:
-        """disk_free_limit, as "1000GB"; more than is free raises the disk alarm: publishers are blocked."""
+    def set_disk_limit(self, limit: str = DISK_LIMIT) -> None:
+        """disk_free_limit; "900000GB" raises the disk alarm: publishers are blocked. The default ends it."""
         self.ctl("set_disk_free_limit", limit)
+
+    def alarms(self) -> str:
+        """Which resource alarms are on, as Erlang prints them; `[]` for none."""
+        return self.ctl("eval", "rabbit_alarm:get_alarms().").strip()

@@ -1,6 +1,7 @@
 """Each server starts, answers its own protocol, outlives a crash with what it promises to keep, and stops."""
 
 import asyncio
+import re
 
 import aio_pika
 import greenstalk
@@ -8,6 +9,7 @@ import nats as nats_client
 import pytest
 from aiobotocore.session import get_session
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from server_process import wait_until
 
 from servers.beanstalkd import Beanstalkd
 from servers.kafka import PASSWORD, USER
@@ -45,6 +47,15 @@ async def test_rabbitmq_gives_a_module_a_vhost_and_a_user_only_what_it_may(rabbi
     async with await aio_pika.connect(rabbitmq.uri(vhost, user, "secret")):
         pass
     rabbitmq.delete_user(user)
+
+
+def test_rabbitmq_raises_its_alarms_and_ends_them(rabbitmq):
+    rabbitmq.set_memory_limit("1MB")
+    rabbitmq.set_disk_limit("900000GB")
+    wait_until(lambda: {"memory", "disk"} <= set(re.findall("memory|disk", rabbitmq.alarms())), "both alarms are on")
+    rabbitmq.set_memory_limit()
+    rabbitmq.set_disk_limit()
+    wait_until(lambda: rabbitmq.alarms() == "[]", "both alarms end")
 
 
 async def test_rabbitmq_serves_tls(rabbitmq, certificates):
