@@ -8,6 +8,8 @@ from rrjobs.protocol.http1.names import TOKEN, canonical_text
 _REASONS = {status.value: status.phrase for status in HTTPStatus}
 _UNCLEAN = {ord("\r"): " ", ord("\n"): " ", ord("\0"): " "}
 _OWN = frozenset(("Connection", "Content-Length", "Transfer-Encoding"))
+"""What frames a message: written by us alone, and never behind the body, where a proxy might believe it."""
+
 _MAX_NAMES = 2048
 _names: dict[str, str] = {}
 
@@ -44,7 +46,7 @@ class ResponseHead:
         left = dict(headers)
         for listed in _values("Trailer", left.pop("Trailer")):
             for name in (part.strip("\t ") for part in listed.split(",")):
-                if name in left:
+                if name in left and name.title() not in _OWN:
                     self.trailers += _clean(name, left.pop(name))
         return left
 

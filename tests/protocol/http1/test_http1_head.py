@@ -94,3 +94,10 @@ def test_the_clock_looks_often_enough_for_the_shortest_limit():
     assert Limits(idle_timeout_s=0.2).tick_s == pytest.approx(0.05)
     assert Limits().tick_s == 1.0
     assert Limits(idle_timeout_s=0.0).tick_s == 0.01
+
+
+@pytest.mark.parametrize("name", ["Content-Length", "content-length", "Transfer-Encoding", "Connection"])
+def test_what_frames_a_message_never_stands_behind_its_body(name):
+    head = ResponseHead(200, {"Trailer": [f"X-T, {name}"], "X-T": ["v"], name: ["3"]})
+    assert head.trailers == [("X-T", "v")]
+    assert name.lower().encode() not in head.lines.lower()
