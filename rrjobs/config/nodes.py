@@ -1,6 +1,6 @@
 """The configuration as a tree of values that know where they came from."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -22,7 +22,8 @@ class Source(StrEnum):
 class Origin:
     """One place: `file` with a line and column from 1, or the override that set the value.
 
-    `variables` are the environment variables its text was made of; the source is then the environment.
+    `variables` are the environment variables its text was made of; the source is then the environment. Those of them
+    in `unset` gave nothing, or way to the default beside their name.
     """
 
     source: Source
@@ -30,6 +31,7 @@ class Origin:
     line: int = 0
     column: int = 0
     variables: tuple[str, ...] = ()
+    unset: tuple[str, ...] = ()
 
     @property
     def place(self) -> str:
@@ -39,8 +41,10 @@ class Origin:
     def __str__(self) -> str:
         if self.source in (Source.OVERRIDE, Source.DEFAULT):
             return self.file or self.source.value
-        if self.variables:
-            return f"environment {', '.join(self.variables)} ({self.place})"
+        if given := [name for name in self.variables if name not in self.unset]:
+            return f"environment {', '.join(given)} ({self.place})"
+        if self.unset:
+            return f"{self.place}, {', '.join(self.unset)} not set"
         return f"include {self.place}" if self.source is Source.INCLUDE else self.place
 
 
@@ -135,10 +139,10 @@ def texts(node: Node) -> Iterator[Node]:
             yield from texts(item)
 
 
-def from_environment(origin: Origin, variables: tuple[str, ...]) -> Origin:
-    """The same place, with the variables its text was made of."""
+def from_environment(origin: Origin, variables: Iterable[str], unset: Iterable[str]) -> Origin:
+    """The same place, with the variables its text was made of, each once."""
     source = Source.OVERRIDE if origin.source is Source.OVERRIDE else Source.ENVIRONMENT
-    return replace(origin, source=source, variables=variables)
+    return replace(origin, source=source, variables=tuple(dict.fromkeys(variables)), unset=tuple(dict.fromkeys(unset)))
 
 
 def dotted(path: Path) -> str:

@@ -41,7 +41,7 @@ def apply_overrides(root: Node, overrides: Sequence[str], environ: Environ, find
         origin = Origin(Source.OVERRIDE, f"-o {key}")
         value = expand(raw, environ)
         if value.names:
-            origin = from_environment(origin, value.names)
+            origin = from_environment(origin, value.names, value.unset)
         _set(root, key.split("."), Node(value.text, origin, origin), findings)
 
 

@@ -17,10 +17,11 @@ _DEFAULT = ":-"
 
 @dataclass(frozen=True, slots=True)
 class Expanded:
-    """A value after expansion: which names it referred to, and whether the rule about `:-` emptied it."""
+    """A value after expansion: which names it referred to, which of them had no value, whether `:-` emptied it."""
 
     text: str
     names: tuple[str, ...] = ()
+    unset: tuple[str, ...] = ()
     emptied: bool = False
 
 
@@ -45,7 +46,7 @@ def expand(text: str, environ: Environ) -> Expanded:
         names.append(name)
         pieces.append(environ.get(name, "") or default)
     pieces.append(text[position:])
-    return Expanded("".join(pieces), tuple(names))
+    return Expanded("".join(pieces), tuple(names), tuple(name for name in names if not environ.get(name)))
 
 
 def _reference(text: str, start: int) -> tuple[str, int]:
@@ -78,5 +79,5 @@ def expand_tree(root: Node, environ: Environ, findings: Findings) -> None:
                 f"write ${{{result.names[-1]}:-}}",
             )
         if result.names:
-            node.origin = from_environment(node.origin, tuple(dict.fromkeys(result.names)))
+            node.origin = from_environment(node.origin, result.names, result.unset)
         node.value = result.text

@@ -18,6 +18,7 @@ _HINTS = (
     ("mapping values are not allowed", "check the indentation, or quote the value"),
     ("did not find expected key", "check the indentation of this line and those above"),
     ("did not find expected '-' indicator", "check the indentation of this list"),
+    ("expected ',' or '}'", "close the brace, and quote ${NAME} inside of braces"),
     ("undefined alias", "define it with & before it is used with *"),
     ("expected a single document", "a configuration file holds one document: remove the `---`"),
     ("quoted scalar", "close the quote"),

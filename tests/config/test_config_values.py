@@ -110,6 +110,13 @@ def test_every_effective_value_says_where_it_came_from(read):
     assert told["endure.grace_period"] == ("30s", "default")
 
 
+def test_a_variable_that_is_not_set_is_not_told_as_where_a_value_came_from(read):
+    text = "http: {address: '${HOST:-127.0.0.1}:${PORT:-80}', priority: '${PRIO:-3}'}\n"
+    told = sources(read(text, environ={"PORT": "81", "PRIO": ""}))
+    assert told["http.address"] == ("127.0.0.1:81", "environment PORT (.rr.yaml:3:17)")
+    assert told["http.priority"] == (3, ".rr.yaml:3:61, PRIO not set")
+
+
 def test_the_prefetch_that_nobody_set_is_shown_as_what_it_will_be(read):
     told = sources(read(HTTP + "jobs: {}\n"))
     assert told["http.pool.prefetch"] == (1, "default")

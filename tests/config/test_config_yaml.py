@@ -104,6 +104,7 @@ def test_a_key_that_cannot_be_is_an_error_at_its_place(text, error):
         ("a: b: c", "f.yaml:1:5:", "quote the value"),
         ("a: 'x", "f.yaml:1:6:", "close the quote"),
         ("a:\n\t- b", "f.yaml:2:1:", "indent with spaces"),
+        ("a: {b: ${X:-1}}", "f.yaml:1:", "quote ${NAME} inside of braces"),
         ("a:\n  b: 1\n c: 2", "f.yaml:3:2:", "check the indentation"),
         ("a: 1\n---\nb: 2", "f.yaml:2:1:", "remove the `---`"),
         ("a: *x", "f.yaml:1:4:", "define it with &"),
