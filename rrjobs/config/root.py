@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from rrjobs.drivers.amqp.config import AmqpSection
 from rrjobs.drivers.http.config import HttpConfig
 from rrjobs.pipeline.config import JobsConfig
 from rrjobs.rpc.config import RpcConfig
@@ -45,7 +46,6 @@ class Root(Section):
         "reload": "removed in RoadRunner 3; `pool.debug: true` reloads code for every delivery",
     }
     not_yet: ClassVar[Mapping[str, str]] = {
-        "amqp": "jobs are kept in memory",
         "kafka": "jobs are kept in memory",
         "sqs": "jobs are kept in memory",
         "nats": "jobs are kept in memory",
@@ -84,6 +84,7 @@ class Root(Section):
         alias="any",
         differs="RoadRunner has nothing like it",
     )
+    amqp: AmqpSection | None = setting(None, "RabbitMQ: needed by pipelines of the driver `amqp`.")
     rpc: RpcConfig | None = setting(
         None, "Calls from PHP and from the command line; without the section there are none."
     )
@@ -100,4 +101,4 @@ class Root(Section):
 
     def driver_sections(self) -> Mapping[str, Section | None]:
         """The drivers' own sections, by driver."""
-        return {}
+        return {"amqp": self.amqp}

@@ -11,12 +11,15 @@ from rrjobs.errors import DriverError
 from rrjobs.pipeline.driver import Queue
 from rrjobs.runtime.section import Section
 
-DRIVERS = {"memory": "rrjobs.drivers.memory.driver:MemoryDriver"}
+DRIVERS = {
+    "memory": "rrjobs.drivers.memory.driver:MemoryDriver",
+    "amqp": "rrjobs.drivers.amqp.driver:AmqpDriver",
+}
 """Of each class `made(pipeline, config, surroundings)` makes a driver, `declared(spec)` its config from texts."""
 
 NO_SECTIONS: Mapping[str, Section | None] = MappingProxyType({})
 
-NOT_YET = ("amqp", "kafka", "sqs", "nats", "beanstalk", "boltdb", "google_pub_sub", "temporal")
+NOT_YET = ("kafka", "sqs", "nats", "beanstalk", "boltdb", "google_pub_sub", "temporal")
 """Names that configurations of RoadRunner have, and this version has not."""
 
 

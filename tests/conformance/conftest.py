@@ -10,10 +10,11 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import Harness
+from harness_amqp import AmqpHarness
 from harness_memory import MemoryHarness
 from house import House
 
-HARNESSES: list[type[Harness]] = [MemoryHarness]
+HARNESSES: list[type[Harness]] = [MemoryHarness, AmqpHarness]
 
 
 @pytest.fixture(params=HARNESSES, ids=lambda kind: kind.driver)

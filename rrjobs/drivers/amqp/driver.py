@@ -1,0 +1,116 @@
+"""The driver of a pipeline on RabbitMQ."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from rrjobs.drivers.amqp.broker import AmqpBroker
+from rrjobs.drivers.amqp.config import AmqpConfig, AmqpSection, plan_of
+from rrjobs.drivers.broker.driver import BrokerDriver
+from rrjobs.drivers.declared import flag, positive
+from rrjobs.drivers.surroundings import Surroundings
+from rrjobs.errors import AlreadyInState, DriverError
+
+_DEFAULT = AmqpConfig(routing_key="any")
+_FLAGS = {
+    "exchange_durable": "exchange.durable",
+    "exchange_auto_delete": "exchange.auto_delete",
+    "exchange_declare": "exchange.declare",
+    "durable": "queue.durable",
+    "queue_auto_delete": "queue.auto_delete",
+    "exclusive": "queue.exclusive",
+    "delete_queue_on_stop": "queue.delete_on_stop",
+    "queue_declare": "queue.declare",
+}
+_TEXTS = {
+    "queue": "queue.name",
+    "exchange": "exchange.name",
+    "exchange_type": "exchange.type",
+    "routing_key": "queue.routing_key",
+    "consumer_id": "queue.consumer_id",
+}
+_TYPES_OF_PHP = {"topics": "topic"}
+"""PHP's enumeration has a name that RabbitMQ does not know."""
+
+
+class AmqpDriver(BrokerDriver):
+    """A BrokerDriver whose queue can end with it."""
+
+    def __init__(self, pipeline: str, broker: AmqpBroker, surroundings: Surroundings, *, produces_only: bool) -> None:
+        super().__init__(pipeline, broker, surroundings)
+        self._amqp = broker
+        self._produces_only = produces_only
+
+    @classmethod
+    def made(cls, pipeline: str, config: AmqpConfig, surroundings: Surroundings) -> "AmqpDriver":
+        """See DriverTable."""
+        section = surroundings.section
+        if not isinstance(section, AmqpSection):
+            raise DriverError("no global amqp configuration, global configuration should contain amqp addrs")
+        if "redial_timeout_s" in config.model_fields_set:
+            surroundings = replace(surroundings, liveness_s=config.redial_timeout_s)
+        plan = plan_of(config)
+        broker = AmqpBroker(pipeline, section, plan, surroundings)
+        return cls(pipeline, broker, surroundings, produces_only=not plan.queue)
+
+    @staticmethod
+    def declared(spec: Mapping[str, str]) -> AmqpConfig:
+        """The configuration that a declaration at run time means. Raises DriverError."""
+        sections: dict[str, dict[str, Any]] = {"queue": {}, "exchange": {}}
+        for key, path in _TEXTS.items():
+            if spec.get(key):
+                _put(sections, path, _TYPES_OF_PHP.get(spec[key], spec[key]) if key == "exchange_type" else spec[key])
+        for key, path in _FLAGS.items():
+            if key in spec:
+                _put(sections, path, flag(spec, key))
+        if spec.get("queue_headers"):
+            sections["queue"]["headers"] = _arguments(spec["queue_headers"])
+        settings: dict[str, Any] = {"version": 2, "prefetch": positive(spec, "prefetch", _DEFAULT.prefetch), **sections}
+        redial_s = positive(spec, "redial_timeout", 0)
+        try:
+            return AmqpConfig.model_validate({**settings, **({"redial_timeout": redial_s} if redial_s else {})})
+        except ValidationError as err:
+            raise DriverError("; ".join(_plain(one) for one in err.errors())) from err
+
+    async def resume(self) -> None:
+        """See BrokerDriver. A pipeline that only pushes cannot be resumed."""
+        if self._produces_only:
+            raise DriverError("empty queue name, consider adding the queue name to the AMQP configuration")
+        await super().resume()
+
+    async def pause(self) -> None:
+        """See BrokerDriver."""
+        if self._produces_only:
+            raise AlreadyInState("empty queue name, consider adding the queue name to the AMQP configuration")
+        await super().pause()
+
+    async def close(self) -> None:
+        """See BrokerDriver."""
+        self._amqp.ends()
+        await super().close()
+
+
+def _put(sections: dict[str, dict[str, Any]], path: str, value: Any) -> None:
+    section, _, key = path.partition(".")
+    sections[section][key] = value
+
+
+def _arguments(text: str) -> Mapping[str, Any]:
+    try:
+        found = orjson.loads(text)
+    except ValueError as err:
+        raise DriverError(f"queue_headers is not JSON: {err}") from err
+    if isinstance(found, list) and not found:
+        return {}  # PHP writes an empty map so
+    if not isinstance(found, dict):
+        raise DriverError("queue_headers is not a JSON object")
+    return found
+
+
+def _plain(error: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in error["loc"] if part != "AmqpQueue" and part != "AmqpExchange")
+    text = str(error["msg"]).removeprefix("Value error, ")
+    return f"{where}: {text}" if where else text
