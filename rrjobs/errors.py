@@ -79,7 +79,14 @@ class BrokerRefused(DriverError):
 
 
 class ConnectionLost(DriverError):
-    """The connection to a broker is gone; what was not confirmed on it is unknown."""
+    """The connection to a broker is gone; what was not confirmed on it is unknown.
+
+    `sent` is false when the operation that it interrupted had told the broker nothing yet.
+    """
+
+    def __init__(self, message: str, *, sent: bool = True) -> None:
+        super().__init__(message)
+        self.sent = sent
 
 
 class AlreadyInState(DriverError):

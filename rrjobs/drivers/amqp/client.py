@@ -76,7 +76,7 @@ class Client:
     async def lane(self, kind: type[L]) -> L:
         """A new channel, open. Raises ConnectionLost."""
         if self.lost.done():
-            raise ConnectionLost(self.lost.result())
+            raise ConnectionLost(self.lost.result(), sent=False)
         lane = kind(self, next(self._numbers))
         self._tap.lanes[lane.number] = lane
         await lane.open()

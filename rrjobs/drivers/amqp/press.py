@@ -15,7 +15,7 @@ from rrjobs.drivers.amqp.plan import Plan
 from rrjobs.drivers.amqp.publishing import Batch, Outgoing, PublishLane
 from rrjobs.drivers.amqp.topology import Topology
 from rrjobs.drivers.amqp.words import refusal
-from rrjobs.errors import BrokerRefused, PushRefused, PushUnknown
+from rrjobs.errors import BrokerRefused, ConnectionLost, PushRefused, PushUnknown
 from rrjobs.pipeline.job import Job
 
 DEFAULT_EXCHANGE = ""
@@ -51,6 +51,8 @@ class Press:
 
     async def push(self, jobs: Sequence[Job]) -> None:
         """Through the exchange. Raises PushRefused with how many were accepted, PushUnknown, ConnectionLost."""
+        if self._client.lost.done():
+            raise ConnectionLost(self._client.lost.result(), sent=False)
         plan, now = self._plan, time.time()
         messages = [
             await self._to_exchange(job, now)

@@ -69,18 +69,28 @@ class BrokerDriver:
         if self._closed:
             raise PushRefused(f"the pipeline {self._pipeline} is closed")
         deadline = asyncio.get_running_loop().time() + self._surroundings.timeout_s
+        while not await self._pushed(jobs, deadline):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout_at(deadline):
+                    await self._link.down()
+
+    async def _pushed(self, jobs: Sequence[Job], deadline: float) -> bool:
+        """False when the connection was lost before anything was sent: the next one is tried."""
         try:
-            connection = await self._link.up(self._surroundings.timeout_s)
+            connection = await self._link.up(max(0.0, deadline - asyncio.get_running_loop().time()))
         except BrokerUnreachable as err:
             raise PushRefused(f"not accepted: {err}") from err
         try:
             async with asyncio.timeout_at(deadline):
                 await connection.publish(jobs)
         except ConnectionLost as err:
+            if not err.sent:
+                return False
             raise PushUnknown(f"unknown whether it was accepted: {err}") from err
         except TimeoutError as err:
             text = f"{self._broker.place} confirmed nothing within {self._surroundings.timeout_s:g} s"
             raise PushUnknown(f"unknown whether it was accepted: {text}") from err
+        return True
 
     async def pause(self) -> None:
         """Nothing new; what was not started goes back. Raises AlreadyInState."""

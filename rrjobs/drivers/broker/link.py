@@ -33,6 +33,7 @@ class Link:
         self._broker = broker
         self._events = events
         self._up = asyncio.Event()
+        self._down = asyncio.Event()
         self._closed = asyncio.Event()
         self._down_since = asyncio.get_running_loop().time()
 
@@ -84,10 +85,15 @@ class Link:
             raise BrokerUnreachable(self.trouble or f"there is no connection to {self._broker.place}")
         return self.current
 
+    async def down(self) -> None:
+        """Wait until the connection that is known to be lost is let go of."""
+        await self._down.wait()
+
     async def close(self) -> None:
         """No more connections. The task in `run` ends once `serve` has ended. Safe twice."""
         self._closed.set()
         self._up.set()
+        self._down.set()
         if (connection := self.current) is not None:
             self._disconnected()
             await _close(connection)
@@ -120,12 +126,14 @@ class Link:
     def _connected(self, connection: Connection) -> None:
         self.current = connection
         self.trouble = ""
+        self._down.clear()
         self._up.set()
 
     def _disconnected(self) -> None:
         if self.current is not None:
             self._down_since = asyncio.get_running_loop().time()
         self.current = None
+        self._down.set()
         if not self._closed.is_set():
             self._up.clear()
 

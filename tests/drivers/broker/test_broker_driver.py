@@ -9,7 +9,7 @@ from house import HandSink, answer, crash, eventually, until
 from rrjobs.drivers.broker.delivery import BrokerDelivery
 from rrjobs.drivers.broker.driver import BrokerDriver
 from rrjobs.drivers.surroundings import Surroundings
-from rrjobs.errors import BrokerUnreachable, PushRefused, PushUnknown
+from rrjobs.errors import BrokerUnreachable, ConnectionLost, PushRefused, PushUnknown
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.judge import PolicyJudge
 from rrjobs.runtime.events import Events
@@ -202,3 +202,21 @@ async def test_a_message_that_is_no_job_becomes_a_letter(tmp_path):
         (letter,) = bench.broker.dead
         assert (letter.reason, letter.error, letter.payload) == ("undecodable", "rr_headers is not JSON", b"x")
         assert bench.broker.acked == ["a"]
+
+
+async def test_a_push_that_met_a_dead_link_before_it_sent_anything_goes_to_the_next_one(tmp_path):
+    async with Bench(FakeBroker(), tmp_path) as bench:
+        dead = bench.broker.connections[0]
+
+        async def publish(jobs) -> None:
+            raise ConnectionLost("reset by peer", sent=False)
+
+        dead.publish = publish
+        pushing = asyncio.create_task(bench.driver.push([job("a")]))
+        await asyncio.sleep(0)
+        bench.broker.cut()
+        async with until("the push is done"):
+            await pushing
+        delivery = await bench.sink.take()
+        assert delivery.job.id == "a"
+        answer(delivery)
