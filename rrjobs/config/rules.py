@@ -2,10 +2,11 @@
 
 from collections.abc import Callable
 
+from rrjobs.config.drivers import MODELS
 from rrjobs.config.log_rules import logs_have_effect
 from rrjobs.config.nodes import Node
 from rrjobs.config.problems import Findings, closest
-from rrjobs.config.root import VERSION
+from rrjobs.config.root import VERSION, Root
 from rrjobs.errors import AddressError
 from rrjobs.runtime.address import TcpAddress, UnixAddress, parse_dsn
 
@@ -105,6 +106,17 @@ def _pipelines_fit(root: Node, findings: Findings) -> None:
             findings.warn(pipeline.named_at, path, f"{text}; write pool: {sorted(pools)[0]}")
 
 
+def _drivers_have_their_sections(root: Node, findings: Findings) -> None:
+    """A pipeline of a broker says nothing about where the broker is."""
+    own = {name for name in Root.model_fields if name in MODELS}
+    pipelines = root.get("jobs", "pipelines")
+    for name, pipeline in pipelines.entries().items() if pipelines else ():
+        driver = pipeline.text("driver")
+        if driver in own and root.get(driver) is None:
+            text = f"there is no section `{driver}`, which says where the broker is: write {driver}: {{...}} at the top"
+            findings.error(pipeline.named_at, ("jobs", "pipelines", name, "driver"), text)
+
+
 def _names_of(node: Node | None) -> set[str]:
     if node is None:
         return set()
@@ -153,6 +165,7 @@ _RULES: tuple[Callable[[Node, Findings], None], ...] = (
     _http_listens,
     _workers_have_a_command,
     _pipelines_fit,
+    _drivers_have_their_sections,
     _trusted_headers_need_subnets,
     _workers_can_connect,
     _rpc_is_private,

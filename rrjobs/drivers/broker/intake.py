@@ -117,6 +117,7 @@ class Intake:
         """Unstarted deliveries of a lost connection are the broker's; decided ones are remembered, others run on."""
         for delivery in self.recall():
             if delivery.connection is connection and not delivery.acked:
+                self._returns.note(delivery.key)
                 self._forget(delivery)
             else:
                 self._waiting.append(delivery)
@@ -142,12 +143,25 @@ class Intake:
         if not delivery.repeats:
             delivery.key = f"{delivery.identity}#{next(self._serial)}"  # another message with the same id
             return False
+        if known.connection is delivery.connection and not known.acked:  # it has its receipt: this is its namesake
+            sibling = self._stale(delivery)
+            if sibling is None:
+                delivery.key = f"{delivery.identity}#{next(self._serial)}"
+                return False
+            known = sibling
         known.tag, known.connection = delivery.tag, delivery.connection
         if known.acked:
             self._ack_early(known)
         elif known.outcome is not None:
             self._carry(known)
         return True
+
+    def _stale(self, delivery: BrokerDelivery) -> BrokerDelivery | None:
+        """Another one of its identity that still has the receipt of a lost connection."""
+        for one in self._held.values():
+            if one.identity == delivery.identity and one.connection is not delivery.connection and not one.going_back:
+                return one
+        return None
 
     def _orphan(self, delivery: BrokerDelivery) -> None:
         if delivery.outcome is not None:

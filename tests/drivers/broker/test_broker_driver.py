@@ -220,3 +220,33 @@ async def test_a_push_that_met_a_dead_link_before_it_sent_anything_goes_to_the_n
         delivery = await bench.sink.take()
         assert delivery.job.id == "a"
         answer(delivery)
+
+
+async def test_what_was_not_started_when_the_link_was_cut_comes_again_in_its_first_attempt(tmp_path):
+    async with Bench(FakeBroker(), tmp_path) as bench:
+        await bench.driver.push([job("a"), job("b")])
+        running = await bench.sink.take()
+        bench.broker.cut()
+        again = await bench.sink.take()
+        assert (again.job.id, again.attempt) == ("b", 1)
+        for one in (running, again):
+            answer(one)
+        await bench.settled()
+
+
+async def test_two_messages_of_one_identity_each_find_their_own_receipt_again(tmp_path):
+    async with Bench(FakeBroker(), tmp_path) as bench:
+        connection = bench.broker.connections[0]
+        for number in (1, 2):
+            bench.driver.arrived(BrokerDelivery(job("a"), bench.driver, number, connection, "a", repeats=False))
+        twins = await bench.sink.takes(2)
+        bench.broker.cut()
+        await eventually(lambda: bench.broker.connections, "connected again")
+        second = bench.broker.connections[0]
+        for number in (1, 2):
+            second.unacked[number] = (number, job("a"), 1)
+            bench.driver.arrived(BrokerDelivery(job("a"), bench.driver, number, second, "a", redelivered=1))
+        for one in twins:
+            answer(one)
+        await bench.settled()
+        assert bench.broker.acked == ["a", "a"] and not second.unacked and await bench.sink.quiet()
