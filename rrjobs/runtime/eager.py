@@ -31,6 +31,12 @@ def rest_of(coro: Coroutine[Any, Any, T], waited: object) -> Generator[Any, Any,
         coro.close()
 
 
+async def into_task() -> None:
+    """Wait until a task goes on with what runs in somebody's eager step: asyncio.timeout needs one."""
+    if asyncio.current_task() is None:
+        await asyncio.sleep(0)
+
+
 async def within(coro: Coroutine[Any, Any, T], limit_s: float) -> T:
     """The result of `coro`, or TimeoutError after `limit_s`; nothing is armed for one that never waits."""
     try:
@@ -38,8 +44,7 @@ async def within(coro: Coroutine[Any, Any, T], limit_s: float) -> T:
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]
     try:
-        if asyncio.current_task() is None:
-            await asyncio.sleep(0)  # we run in somebody's eager step, and asyncio.timeout needs a task
+        await into_task()
         async with asyncio.timeout(limit_s):
             return await rest_of(coro, waited)
     finally:

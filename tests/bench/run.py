@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench import backlog, burst, footprint, http, jobs, latency, quiet, rpc
+from tests.bench.brokers import amqp
 from tests.bench.report import machine
 from tests.bench.settings import AUTOLOAD, ONLY, ROUNDS, SECONDS
 
@@ -22,6 +23,7 @@ FAMILIES = {
     "rpc": rpc.measure,
     "burst": burst.measure,
     "footprint": footprint.measure,
+    "amqp": amqp.measure,
 }
 
 

@@ -12,6 +12,7 @@ from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import BrokerUnreachable, ConnectionLost, PushRefused, PushUnknown
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.judge import PolicyJudge
+from rrjobs.runtime.eager import rest_of
 from rrjobs.runtime.events import Events
 
 
@@ -250,3 +251,13 @@ async def test_two_messages_of_one_identity_each_find_their_own_receipt_again(tm
             answer(one)
         await bench.settled()
         assert bench.broker.acked == ["a", "a"] and not second.unacked and await bench.sink.quiet()
+
+
+async def test_a_push_can_begin_outside_of_a_task_as_rpc_calls_do(tmp_path):
+    async with Bench(FakeBroker(), tmp_path) as bench:
+        pushing = bench.driver.push([job("a")])
+        begun = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_soon(lambda: begun.set_result(pushing.send(None)))
+        await rest_of(pushing, await begun)
+        answer(await bench.sink.take())
+        await bench.settled()
