@@ -91,17 +91,20 @@ class AmqpPeer:
             queue = f"{self._queue}-latency"
             await channel.queue_declare(queue, durable=True)
             spans: list[float] = []
+            count = int(rate * seconds)
+            everything = asyncio.Event()
 
             async def received(message: aiormq.abc.DeliveredMessage) -> None:
                 spans.append((time.perf_counter_ns() - int(message.body[:20])) / 1e6)
                 await other.basic_ack(message.delivery_tag or 0, wait=False)
+                if len(spans) == count:
+                    everything.set()
 
             await other.basic_consume(queue, received)
-            start, count = time.perf_counter(), int(rate * seconds)
+            start = time.perf_counter()
             for number in range(count):
                 await asyncio.sleep(max(0.0, start + number / rate - time.perf_counter()))
                 body = b"%020d" % time.perf_counter_ns() + b"x" * 44
                 await channel.basic_publish(body, routing_key=queue, properties=Basic.Properties(delivery_mode=2))
-            while len(spans) < count:
-                await asyncio.sleep(0.01)
+            await everything.wait()
             return spans
