@@ -9,7 +9,7 @@ import asyncio
 from rrjobs.pipeline.delivery import Delivery
 from rrjobs.pipeline.feeder import Feeder, encoded
 from rrjobs.pipeline.lane_queue import LaneQueue
-from rrjobs.pipeline.prefetch import Prefetch
+from rrjobs.pipeline.prefetch import MAX_DEPTH, Prefetch
 from rrjobs.worker.load import Load
 from rrjobs.worker.pool import Pool
 from rrjobs.worker.worker import Worker
@@ -27,14 +27,16 @@ class AheadFeed(Feeder):
         super().__init__(queue, pool)
         self._prefetch = prefetch
         self._scheduled = False
+        self._ride_at = 0  # how many must wait before it is of use to write ahead to somebody
+        self._on_demand = pool.scales or pool.config.debug
         self._loop = asyncio.get_running_loop()
 
     def came(self, delivery: Delivery) -> None:
         """See Feeder."""
-        self._queue.add(delivery)
-        if not self._scheduled:
-            self._scheduled = True
-            self._loop.call_soon(self._feed)
+        queue = self._queue
+        queue.add(delivery)
+        if not self._scheduled and (self._idle or len(queue) >= self._ride_at):
+            self.wake()
 
     def wake(self) -> None:
         """See Feeder."""
@@ -43,17 +45,16 @@ class AheadFeed(Feeder):
             self._loop.call_soon(self._feed)
 
     def worker_free(self, worker: Worker) -> None:
-        """See Feeder. One that has more than half of what it may hold is left alone: bigger writes are fewer."""
-        outstanding = len(worker.session.loads)
-        if not outstanding:
-            if not self._queue:
-                if worker not in self._idle:
-                    self._idle.append(worker)
-                return
-        elif outstanding > worker.depth_cap // 2:
-            return
+        """See Feeder."""
         if self._queue:
-            self._fill(worker)
+            if len(worker.session.loads) <= self._few(worker):
+                self._fill(worker)
+        elif not worker.session.loads and worker not in self._idle:
+            self._idle.append(worker)
+
+    def _few(self, worker: Worker) -> int:
+        """With more loads than this it is left alone: its share of what waits comes in few big writes."""
+        return (min(worker.depth_cap, len(self._queue) // self._pool.size) + 1) // 2
 
     def _feed(self) -> None:
         self._scheduled = False
@@ -75,17 +76,21 @@ class AheadFeed(Feeder):
             self._ride()
 
     def _ride(self) -> None:
-        """Nobody is free: write ahead where that is allowed."""
+        """Nobody is free: write ahead where that is allowed, and look again when so many wait that it may be."""
         self._pool.demand(len(self._queue))
+        fewest = MAX_DEPTH
         for worker in self._pool.busy:
-            if worker.outstanding <= worker.depth_cap // 2:
+            if worker.outstanding <= self._few(worker):
                 self._fill(worker)
+            fewest = min(fewest, worker.outstanding)
+        self._ride_at = 0 if self._on_demand else fewest * self._pool.size
 
     def _fill(self, worker: Worker) -> None:
         batch: Batch = []
         while self._queue and self._take(worker, batch):
             pass
         if batch:
+            self._ride_at = 0
             worker.lend(batch)
         elif not worker.outstanding and worker not in self._idle:
             self._idle.append(worker)
