@@ -7,7 +7,7 @@ others, nothing does.
 import asyncio
 
 from rrjobs.pipeline.delivery import Delivery
-from rrjobs.pipeline.feeder import Feeder, encoded
+from rrjobs.pipeline.feeder import Feeder, cannot_be_lent
 from rrjobs.pipeline.lane_queue import LaneQueue
 from rrjobs.pipeline.prefetch import MAX_DEPTH, Prefetch
 from rrjobs.worker.load import Load
@@ -35,7 +35,7 @@ class AheadFeed(Feeder):
         """See Feeder."""
         queue = self._queue
         queue.add(delivery)
-        if not self._scheduled and (self._idle or len(queue) >= self._ride_at):
+        if not self._scheduled and (self._idle or queue.size >= self._ride_at):
             self.wake()
 
     def wake(self) -> None:
@@ -46,7 +46,7 @@ class AheadFeed(Feeder):
 
     def worker_free(self, worker: Worker) -> None:
         """See Feeder."""
-        if self._queue:
+        if self._queue.size:
             if len(worker.session.loads) <= self._few(worker):
                 self._fill(worker)
         elif not worker.session.loads and worker not in self._idle:
@@ -54,17 +54,17 @@ class AheadFeed(Feeder):
 
     def _few(self, worker: Worker) -> int:
         """With more loads than this it is left alone: its share of what waits comes in few big writes."""
-        return (min(worker.depth_cap, len(self._queue) // self._pool.size) + 1) // 2
+        return (min(worker.depth_cap, self._queue.size // self._pool.size) + 1) // 2
 
     def _feed(self) -> None:
         self._scheduled = False
         idle, queue = self._idle, self._queue
         batches: list[tuple[Worker, Batch]] = []
-        while idle and len(batches) < len(queue):
+        while idle and len(batches) < queue.size:
             worker = self._take_idle()
             if worker.lendable and not worker.session.loads:
                 batches.append((worker, []))
-        while batches and queue:
+        while batches and queue.size:
             if not sum([self._take(worker, batch) for worker, batch in batches]):
                 break
         for worker, batch in batches:
@@ -72,12 +72,12 @@ class AheadFeed(Feeder):
                 worker.lend(batch)
             else:
                 self.worker_free(worker)
-        if queue and not idle:
+        if queue.size and not idle:
             self._ride()
 
     def _ride(self) -> None:
         """Nobody is free: write ahead where that is allowed, and look again when so many wait that it may be."""
-        self._pool.demand(len(self._queue))
+        self._pool.demand(self._queue.size)
         fewest = MAX_DEPTH
         for worker in self._pool.busy:
             if worker.outstanding <= self._few(worker):
@@ -87,7 +87,7 @@ class AheadFeed(Feeder):
 
     def _fill(self, worker: Worker) -> None:
         batch: Batch = []
-        while self._queue and self._take(worker, batch):
+        while self._queue.size and self._take(worker, batch):
             pass
         if batch:
             self._ride_at = 0
@@ -104,13 +104,15 @@ class AheadFeed(Feeder):
         depth = self._prefetch.depth(delivery.mode, delivery.kind)
         if held:
             depth = min(depth, worker.depth_cap)
-            if held >= depth or held > len(self._queue) // self._pool.size or worker.remaining <= len(batch):
+            if held >= depth or held > self._queue.size // self._pool.size or worker.remaining <= len(batch):
                 return False
         elif worker.remaining <= 0:
             return False
-        self._queue.pop()
-        frame = encoded(delivery)
-        if frame is None:
+        self._queue.leave()
+        try:
+            frame = delivery.encode()
+        except ValueError as err:
+            cannot_be_lent(delivery, err)
             return True
         if held and not _fits(worker, batch, frame):
             self._queue.put_back(delivery)  # the worker's next answer asks again

@@ -3,7 +3,7 @@
 import asyncio
 
 from rrjobs.pipeline.delivery import Delivery
-from rrjobs.pipeline.feeder import Feeder, encoded
+from rrjobs.pipeline.feeder import Feeder, cannot_be_lent
 from rrjobs.pipeline.lane_queue import LaneQueue
 from rrjobs.worker.pool import Pool
 from rrjobs.worker.worker import Worker
@@ -20,7 +20,7 @@ class SingleFeed(Feeder):
 
     def came(self, delivery: Delivery) -> None:
         """See Feeder."""
-        if self._idle and not self._queue and self._lend_at_once(delivery):
+        if self._idle and not self._queue.size and self._lend_at_once(delivery):
             return
         self._queue.add(delivery)
         if self._on_demand or self._idle:
@@ -38,8 +38,11 @@ class SingleFeed(Feeder):
             return
         queue = self._queue
         while (delivery := queue.next()) is not None:
-            frame = encoded(delivery)
-            if frame is not None:
+            try:
+                frame = delivery.encode()
+            except ValueError as err:
+                cannot_be_lent(delivery, err)
+            else:
                 worker.lend_one(delivery, frame)
                 return
         if worker not in self._idle:
@@ -50,9 +53,11 @@ class SingleFeed(Feeder):
         while self._idle:
             worker = self._take_idle()
             if worker.lendable and not worker.session.loads:
-                frame = encoded(delivery)
-                if frame is None:
+                try:
+                    frame = delivery.encode()
+                except ValueError as err:
                     self._idle.append(worker)
+                    cannot_be_lent(delivery, err)
                 else:
                     worker.lend_one(delivery, frame)
                 return True
@@ -62,10 +67,10 @@ class SingleFeed(Feeder):
         """Those who are free take what waits; what then still waits asks for more workers."""
         self._scheduled = False
         for _ in range(len(self._idle)):
-            if not self._queue:
+            if not self._queue.size:
                 return
             worker = self._take_idle()
             if worker.lendable:
                 self.worker_free(worker)
-        if self._queue:
-            self._pool.demand(len(self._queue))
+        if self._queue.size:
+            self._pool.demand(self._queue.size)

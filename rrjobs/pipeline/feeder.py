@@ -31,10 +31,6 @@ class Feeder(ABC):
         """It may be lent to: it is lendable and may have more loads before max_jobs."""
 
 
-def encoded(delivery: Delivery) -> bytes | None:
-    """Its frame; None when it cannot have one, and has failed for that."""
-    try:
-        return delivery.encode()
-    except ValueError as err:
-        delivery.failed(Fault(FaultKind.ERROR, f"cannot be put into a frame: {err}"))
-        return None
+def cannot_be_lent(delivery: Delivery, err: ValueError) -> None:
+    """It has no frame."""
+    delivery.failed(Fault(FaultKind.ERROR, f"cannot be put into a frame: {err}"))

@@ -8,19 +8,14 @@ from rrjobs.pipeline.oldest import Oldest
 from rrjobs.pipeline.priority_queue import PriorityQueue
 
 
-class LaneQueue:
+class LaneQueue(PriorityQueue[Delivery]):
     """Deliveries in order of priority. Those that nobody wants any more leave unseen when their turn comes."""
-
-    __slots__ = ("_capacity", "_items", "_oldest")
 
     def __init__(self, capacity: Capacity, oldest: Oldest | None) -> None:
         """`oldest` is told who comes and goes, where somebody asks for how long they wait."""
-        self._items: PriorityQueue[Delivery] = PriorityQueue()
+        super().__init__()
         self._capacity = capacity
         self._oldest = oldest
-
-    def __len__(self) -> int:
-        return self._items.size
 
     @property
     def full(self) -> bool:
@@ -29,34 +24,33 @@ class LaneQueue:
 
     def add(self, delivery: Delivery) -> None:
         """Behind its equals; the caller asked whether it is `full`, or may exceed that."""
-        self._items.push(delivery.priority, delivery)
+        self.push(delivery.priority, delivery)
         self._capacity.waiting += 1
         if self._oldest is not None:
             self._oldest.came()
 
     def put_back(self, delivery: Delivery) -> None:
         """Before its equals: it was here already."""
-        self._items.push_front(delivery.priority, (delivery,))
+        self.push_front(delivery.priority, (delivery,))
         self._capacity.waiting += 1
         if self._oldest is not None:
             self._oldest.came()
 
     def first(self) -> Delivery | None:
         """The one whose turn it is; it stays."""
-        while (delivery := self._items.peek()) is not None and delivery.cancelled:
-            self.pop()
+        while (delivery := self.peek()) is not None and delivery.cancelled:
+            self.leave()
         return delivery
 
-    def pop(self) -> None:
+    def leave(self) -> None:
         """Take out what `first` returned."""
-        self._items.pop()
+        self.pop()
         self._left(1)
 
     def next(self) -> Delivery | None:
         """Take out the one whose turn it is."""
-        items = self._items
-        while items.size:
-            delivery = items.pop()
+        while self.size:
+            delivery = self.pop()
             self._left(1)
             if not delivery.cancelled:
                 return delivery
@@ -64,7 +58,7 @@ class LaneQueue:
 
     def take(self, wanted: Callable[[Delivery], bool]) -> list[Delivery]:
         """Take out, in order, every delivery that is wanted."""
-        taken = self._items.take(wanted)
+        taken = super().take(wanted)
         self._left(len(taken))
         return taken
 
@@ -72,6 +66,6 @@ class LaneQueue:
         capacity = self._capacity
         capacity.waiting -= number
         if self._oldest is not None:
-            self._oldest.left(number, self._items.size)
+            self._oldest.left(number, self.size)
         if capacity.wakers:
             capacity.release()

@@ -12,6 +12,9 @@ from rrjobs.protocol.frame import CONTROL, ERROR, HEADER_BYTES, MAX_HEADER_WORDS
 REMEMBERED_BYTES = 256
 _BIG_BYTES = 65536
 _MAX_KNOWN_HEADERS = 256
+STOP_REQUEST = b'{"stop":true}'
+"""The context of an answer by which the program asks for its end."""
+
 _NOTHING = os.urandom(32)
 """What no program sends."""
 
@@ -49,17 +52,13 @@ class AnswerReader:
         self._needed = HEADER_BYTES
         self._headers: dict[bytes, tuple[int, int, int]] = {}
         self._last = _NOTHING
-        self._last_parts: tuple[int, int, bytes, bytes] = (0, 0, b"", b"")
+        self.usual_parts: tuple[int, int, bytes, bytes] = (0, 0, b"", b"")
         self._last_and_fence = _NOTHING
+        self.usual = _NOTHING
+        """What comes nearly always: the last answer again, with its fence. Whoever gets just that need not feed it."""
 
     def feed(self, data: bytes) -> None:
         """Add bytes, and hand over every frame that is whole now."""
-        if data == self._last_and_fence and not self._buffer and self._big is None:
-            taker = self._taker
-            taker.answered(*self._last_parts)
-            if not taker.stopped:
-                taker.fence_passed()
-            return
         if self._big is not None:
             self._big += data
             if len(self._big) < self._needed:
@@ -69,6 +68,7 @@ class AnswerReader:
             data = self._buffer + data
         self._buffer = b""
         position = self._consume(data)
+        self.usual = self._last_and_fence
         if position < len(data) and not self._taker.stopped:
             self._keep(data[position:])
 
@@ -79,7 +79,7 @@ class AnswerReader:
         while end - position >= HEADER_BYTES:
             if data.startswith(self._last, position):
                 position += len(self._last)
-                taker.answered(*self._last_parts)
+                taker.answered(*self.usual_parts)
             elif data.startswith(pid_answer, position):
                 position += len(pid_answer)
                 taker.fence_passed()
@@ -118,8 +118,9 @@ class AnswerReader:
             return
         parts = (flags, data[began + 10], data[payload_at:cut], data[cut:end])
         if end - began <= REMEMBERED_BYTES:
-            self._last, self._last_parts = data[began:end], parts
-            self._last_and_fence = self._last + self.pid_answer
+            self._last, self.usual_parts = data[began:end], parts
+            usual = not parts[1] and parts[2] != STOP_REQUEST
+            self._last_and_fence = self._last + self.pid_answer if usual else _NOTHING
         self._taker.answered(*parts)
 
     def _learn(self, head: bytes) -> tuple[int, int, int] | None:
@@ -133,6 +134,7 @@ class AnswerReader:
         return header
 
     def _keep(self, rest: bytes) -> None:
+        self.usual = _NOTHING
         if self._needed > max(len(rest), _BIG_BYTES):
             self._big = bytearray(rest)
         else:

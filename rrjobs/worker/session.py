@@ -16,10 +16,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from rrjobs.protocol.frame import PING, STREAM, STREAM_PONG, STREAM_STOP
-from rrjobs.worker.answers import AnswerReader
+from rrjobs.worker.answers import STOP_REQUEST, AnswerReader
 from rrjobs.worker.load import Fault, FaultKind, Load
-
-_STOP_REQUEST = b'{"stop":true}'
 
 
 class SessionOwner(Protocol):
@@ -170,7 +168,12 @@ class Session:
         if self.stopped:
             return
         executions, began = self.executions, self.started_at
-        self._reader.feed(data)
+        reader = self._reader
+        if data == reader.usual and self.loads and not (self._answered or self._bare or self._streaming):
+            self.loads[0][0].answer(*reader.usual_parts)
+            self._finish()
+        else:
+            reader.feed(data)
         finished = self.executions - executions
         if finished:
             now = self._clock()
@@ -188,7 +191,7 @@ class Session:
         if stream & STREAM:
             self._stream_part(load, flags, stream, context, body)
             return
-        if not body and context == _STOP_REQUEST and not self._streaming:
+        if not body and context == STOP_REQUEST and not self._streaming:
             self._refuse_head()
             return
         self._answered = True

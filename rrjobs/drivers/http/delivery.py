@@ -93,7 +93,8 @@ class HttpDelivery(Delivery):
     ) -> None:
         self.pipeline = PIPELINE
         self.priority = priority
-        self.kind = f"{exchange.request.method} {target.path}"
+        note = exchange.request.note
+        self.kind = note.kind if isinstance(note, Repeated) else kind_of(exchange.request, target)
         self.attempt = 1
         self.crashes = 0
         self.cancelled = False
@@ -298,6 +299,11 @@ class HttpDelivery(Delivery):
                 self._flow = None
             self.exchange.answerer = None  # no reference cycle outlives the request
             self.desk.settled(self)
+
+
+def kind_of(request: Request, target: Target) -> str:
+    """What execution times are kept by."""
+    return f"{request.method} {target.path}"
 
 
 def _headless(body: bytes) -> ResponseHead:

@@ -8,7 +8,7 @@ from rrjobs.drivers.http.access_log import AccessLog
 from rrjobs.drivers.http.bodies import Bodies
 from rrjobs.drivers.http.config import HttpConfig
 from rrjobs.drivers.http.context import ContextEncoder
-from rrjobs.drivers.http.delivery import HttpDelivery
+from rrjobs.drivers.http.delivery import HttpDelivery, kind_of
 from rrjobs.drivers.http.failures import FailurePages
 from rrjobs.drivers.http.form import Form, refusal_of
 from rrjobs.drivers.http.forms import FormError
@@ -114,7 +114,7 @@ class Gate:
             self._bodies.decode(exchange, partial(self._decoded, exchange, target, self._number))
         else:
             if request.repeats:
-                request.note = Repeated(target)
+                request.note = Repeated(target, kind_of(request, target))
             self._submit(exchange, target, self._number, None)
 
     def _decoded(self, exchange: Exchange, target: Target, number: int, form: Form | FormError) -> None:

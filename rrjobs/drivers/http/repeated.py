@@ -7,12 +7,13 @@ MAX_FRAMES = 4
 
 
 class Repeated:
-    """Where the request goes, and its frames by the addresses of clients."""
+    """Where the request goes, its kind, and its frames by the addresses of clients."""
 
-    __slots__ = ("frames", "target")
+    __slots__ = ("frames", "kind", "target")
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: Target, kind: str) -> None:
         self.target = target
+        self.kind = kind
         self.frames: dict[str, bytes] = {}
 
     def keep(self, peer: str, frame: bytes) -> None:

@@ -115,8 +115,10 @@ class Connection(Line):
         reader = self._reader
         if self.current is None and reader.request is None and not (reader.in_head or self._held or self.deaf):
             request = self._known.get(data)
-            if request is not None and not reader.finished:
-                self.request_read(request)
+            if request is not None and not (reader.finished or self.stalled):
+                exchange = self.current = Exchange(self, request)
+                exchange.ready = True
+                self._hub.handler.requested(exchange)
                 return
         super().data_received(data)
 
