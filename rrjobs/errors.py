@@ -156,3 +156,7 @@ class ServerUnreachable(RpcError):
 
 class AddressError(RRJobsError):
     """An address that cannot be parsed, or that cannot be listened on."""
+
+
+class TakeoverError(RRJobsError):
+    """The place of a running server cannot be taken; that server goes on untouched."""

@@ -15,21 +15,23 @@ BACKLOG = 4096
 """The kernel cuts it to net.core.somaxconn."""
 
 
-def listen(address: Address, *, reuse_port: bool = False) -> list[socket.socket]:
+def listen(address: Address) -> list[socket.socket]:
     """Non-blocking sockets that listen on an address, at least one; AddressError when it cannot be had.
 
     Sockets that this process was given for the address are taken (see `rrjobs.runtime.listening`). A unix socket file
     that no server owns any more is removed first; one with a live server behind it is an error.
     """
-    sockets = LISTENING.take(address) or _opened(address, reuse_port)
+    sockets = LISTENING.take(address) or listen_apart(address)
     for one in sockets:
         LISTENING.serve(one)
     return sockets
 
 
-def _opened(address: Address, reuse_port: bool) -> list[socket.socket]:
+def listen_apart(address: Address) -> list[socket.socket]:
+    """The same for an address of this process alone: it is not given to the server that takes over."""
     if isinstance(address, UnixAddress):
         return [_listen_unix(address)]
+    reuse_port = LISTENING.reuse_port and address.port != 0
     sockets = [_listen_tcp(address, address.bind_hosts[0], address.port, reuse_port)]
     port = sockets[0].getsockname()[1]
     for host in address.bind_hosts[1:]:

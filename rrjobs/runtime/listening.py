@@ -12,12 +12,15 @@ from pathlib import Path
 from weakref import WeakKeyDictionary, WeakSet
 
 from rrjobs.runtime.address import Address, TcpAddress, UnixAddress
+from rrjobs.runtime.diversion import divert
 
 
 class Listening:
     """One for the process, `LISTENING`: descriptors belong to processes."""
 
     def __init__(self) -> None:
+        self.reuse_port = False
+        """Whether other processes may listen at the same TCP addresses (SO_REUSEPORT)."""
         self._served: WeakKeyDictionary[socket.socket, tuple[str, int]] = WeakKeyDictionary()
         self._shared: WeakSet[socket.socket] = WeakSet()
         self._given: list[tuple[socket.socket, Address | None]] = []
@@ -34,6 +37,10 @@ class Listening:
         self._given = [entry for entry in self._given if entry not in taken]
         return [one for one, _ in taken]
 
+    def name(self, one: socket.socket) -> str:
+        """Where it listens: `host:port`, or the path of its file."""
+        return _name(one)
+
     def left_over(self) -> list[str]:
         """The addresses of sockets that nobody took; they are closed."""
         given, self._given = self._given, []
@@ -41,6 +48,16 @@ class Listening:
         for one, _ in given:
             one.close()
         return names
+
+    def divert(self) -> bool:
+        """Send new connections to the other listeners of the port; whether handshakes should be awaited now."""
+        if not self.reuse_port:
+            return False
+        with contextlib.suppress(OSError):
+            for one in self.served():
+                if one.family != socket.AF_UNIX and not self.is_shared(one):
+                    divert(one)
+        return True
 
     def serve(self, one: socket.socket) -> None:
         """Clients come by this socket from now on."""
@@ -107,4 +124,4 @@ def _inode(path: str) -> int:
 
 def _name(one: socket.socket) -> str:
     name = one.getsockname()
-    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(name)
+    return f"{name[0]}:{name[1]}" if isinstance(name, tuple) else str(Path(str(name)).absolute())
