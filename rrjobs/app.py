@@ -1,6 +1,7 @@
 """Composition root: builds the rooms from the configuration, starts and stops them in order."""
 
 import asyncio
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -15,7 +16,12 @@ from rrjobs.pipeline.drain import Drain, Fates
 from rrjobs.pipeline.driver import Sink
 from rrjobs.pipeline.lane_plan import ANY, HTTP, JOBS, PlannedLane, job_lane, plan_lanes
 from rrjobs.pipeline.registry import Registry
+from rrjobs.runtime.diversion import HANDSHAKE_S
 from rrjobs.runtime.events import Events
+from rrjobs.runtime.handover.door import FOLDER, Door
+from rrjobs.runtime.handover.predecessors import Predecessors
+from rrjobs.runtime.listening import LISTENING
+from rrjobs.runtime.notify import SignsOfLife, keep_alive_s
 from rrjobs.runtime.on_init import InitFailed, run_to_end
 from rrjobs.services.liveness import Liveness
 from rrjobs.services.stand_in import StandIn
@@ -42,6 +48,9 @@ RETRY_AFTER_S = 5
 LAST_ANSWERS_S = 1.0
 """How long connections that idle may still ask once more when another server has taken over."""
 
+LAST_WRITES_S = 5.0
+"""How long the files of a predecessor that has ended may stay locked: the kernel takes a moment after a kill -9."""
+
 FRESH_S = 0.2
 """How long a client that has just connected has to send its request to a server that stops."""
 
@@ -56,18 +65,24 @@ class Ending:
     http: Fates
     jobs: Fates
     sent_away: int
+    farewells: int
+    """Deliveries that were finished before the drain proper, while clients got their last answers."""
 
 
 class App:
     """One server. `start` raises and leaves nothing behind; `drain` and `stop` end it."""
 
-    def __init__(self, loaded: Loaded, events: Events) -> None:
+    def __init__(self, loaded: Loaded, events: Events, predecessors: Predecessors | None = None) -> None:
+        """`predecessors`: servers that have this one's place, or files, until it has started."""
         root = loaded.root
         self.root = root
         self.events = events
         self.fleet = Fleet()
         self.registry: Registry | None = None
-        self.handed_over = False
+        self.successor = 0
+        """The process that has taken over, if one has."""
+        self.predecessors = predecessors
+        self._farewells = 0
         self._tree: Mapping[str, object] = loaded.tree
         self._guard = Guard()
         self._server = root.server or ServerConfig()
@@ -76,6 +91,7 @@ class App:
         capacity = root.jobs.pipeline_size if root.jobs else JobsConfig().pipeline_size
         self.dispatcher = Dispatcher(capacity, events)
         self.lanes: list[tuple[PlannedLane, Pool]] = []
+        self._launchers: list[Launcher] = []
         self._plan_pools()
         self._job_metrics: JobMetrics | None = None
         self.metrics = self._build_metrics()
@@ -91,60 +107,109 @@ class App:
         self.rpc = self._build_rpc()
         self.status = self._build_status()
         self._watchdog = self._build_watchdog()
+        self._signs_of_life = SignsOfLife(keep_alive_s(), self.statuses.is_healthy)
+        about = {"pid": os.getpid(), "config": str(loaded.path.absolute()), "grace_s": root.endure.grace_period_s}
+        self.door = Door(loaded.path.parent / root.state_dir / FOLDER, LISTENING, about)
 
     async def start(self) -> None:
-        """on_init, pipelines, RPC (workers may call it as they boot), pools, then HTTP; raises RRJobsError."""
+        """on_init, pipelines, RPC (workers may call it as they boot), pools, then HTTP; raises RRJobsError.
+
+        Where there are predecessors, workers are told of an RPC address of this server's own, and pipelines with files
+        open when those are free.
+        """
         try:
             await self._on_init()
             self._guard.start()
             if self._listener is not None:
-                await self._listener.start()
+                await self._listener.start(beside=self.predecessors is not None)
             for lane, pool in self.lanes:
                 self.dispatcher.add_lane(lane.name, pool, lane.prefetch)
+            if self.predecessors is not None:
+                self.predecessors.watch()
             if self.registry is not None:
-                await self.registry.start()
+                await self.registry.start(self.predecessors)
             if self.rpc is not None:
-                await self.rpc.start()
+                await self._start_rpc(self.rpc)
             await self.fleet.start()
             self._liveness.start()
             self._watchdog.start()
-            if self.http is not None:
-                await self.http.start(self.dispatcher.sink(self._lane_of(HTTP)))
-            if self.status is not None:
-                await self.status.start()
-            if self.metrics is not None:
-                await self.metrics.start()
+            await self._listen()
+            self._signs_of_life.start()
         except BaseException:
             await self.stop(0.0)
             raise
 
+    async def _start_rpc(self, rpc: "RpcServer") -> None:
+        if self.predecessors is None:
+            await rpc.start()
+            return
+        dsn = await rpc.start_apart()
+        for launcher in self._launchers:
+            launcher.rpc_listen = dsn
+
+    async def _listen(self) -> None:
+        """Let clients come."""
+        if self.http is not None:
+            await self.http.start(self.dispatcher.sink(self._lane_of(HTTP)))
+        if self.rpc is not None and self.predecessors is not None:
+            await self.rpc.start()
+        if self.status is not None:
+            await self.status.start()
+        if self.metrics is not None:
+            await self.metrics.start()
+
+    def let_others_in(self) -> None:
+        """From now on another server may ask for this one's place; raises OSError."""
+        self.door.open()
+
     async def drain(self, grace_s: float) -> Drain:
         """Fetch nothing new, finish what runs within `grace_s`, give the rest back.
 
-        Where another server took the listening sockets over, clients that are still connected here get one more answer
-        from a worker, so that none of them notices.
+        Where another server is there for new clients, those that are still connected here get one more answer from a
+        worker, so that none of them notices.
         """
         deadline = asyncio.get_running_loop().time() + grace_s
-        self.statuses.stopping = True
+        executed = self._executed
+        self.statuses.stopping = self.door.draining = True
         if self.registry is not None:
             await self.registry.hold()
+        if self.successor:
+            await self._leave_to_successor()
+        elif LISTENING.divert():
+            await asyncio.sleep(min(HANDSHAKE_S, grace_s))
         if self.http is not None:
             self.http.stop_accepting()
-            if self.handed_over:
+            if self.successor or LISTENING.reuse_port:
                 await self.http.last_answers(min(LAST_ANSWERS_S, grace_s))
             self.http.draining(RETRY_AFTER_S)
+        self._farewells = self._executed - executed
         drain = await self.dispatcher.drain(deadline - asyncio.get_running_loop().time())
         if self.http is not None:
             left_s = deadline - asyncio.get_running_loop().time()
             await self.http.silence(FRESH_S, min(UPLOADS_S, left_s))
         return drain
 
+    async def _leave_to_successor(self) -> None:
+        """New clients are its clients."""
+        if self.rpc is not None:
+            self.rpc.stop_accepting()
+        if self.status is not None:
+            await self.status.stop()
+        if self.metrics is not None:
+            await self.metrics.stop()
+
     def ended(self, drain: Drain) -> "Ending":
         """The numbers of the whole drain, after `stop`."""
-        return Ending(drain.fates(HTTP), drain.fates(JOBS), self.http.sent_away if self.http else 0)
+        sent_away = self.http.sent_away if self.http else 0
+        return Ending(drain.fates(HTTP), drain.fates(JOBS), sent_away, self._farewells)
+
+    @property
+    def _executed(self) -> int:
+        return sum(self.dispatcher.executed(lane.name) for lane, _ in self.lanes)
 
     async def stop(self, grace_s: float) -> None:
         """End everything: pools, then drivers (their last settles are done), then the services."""
+        self._signs_of_life.stop()
         self._watchdog.stop()
         self._liveness.stop()
         await self.fleet.stop(grace_s)
@@ -152,6 +217,9 @@ class App:
             await self.http.close()
         if self.registry is not None:
             await self.registry.close()
+        self.door.close()
+        if self.predecessors is not None:
+            self.predecessors.close()
         if self.rpc is not None:
             await self.rpc.stop()
         if self.status is not None:
@@ -191,6 +259,7 @@ class App:
             timeout_s=jobs.timeout_s,
             startup_timeout_s=jobs.startup_timeout_s,
             liveness_s=self._liveness_s,
+            predecessor_s=LAST_WRITES_S if self.predecessors is not None else 0.0,
         )
 
     def _plan_pools(self) -> None:
@@ -199,6 +268,7 @@ class App:
         for lane in plan_lanes(shared, root.http.pool if root.http else None, root.jobs):
             launch = Launch(lane.pool.command, lane.plugin, root.rpc.listen if root.rpc else "", __version__)
             launcher = Launcher(self._server, launch, self._guard, self._listener)
+            self._launchers.append(launcher)
             pool = Pool(lane.name, lane.pool, launcher, self.events)
             self.fleet.add(lane.plugin, pool, self._served() if lane.plugin == ANY else ())
             self.lanes.append((lane, pool))

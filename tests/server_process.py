@@ -1,6 +1,7 @@
 """A real `rrjobs run` as a child of the tests: started, awaited, questioned, stopped, and proven to leave nothing."""
 
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -21,6 +22,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ROOT / "php" / "examples"
+_COUNTER = itertools.count()
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 40.0
 
@@ -98,8 +100,7 @@ class ServerProcess:
         self.path.write_text(yaml.safe_dump({"version": "3", **config}, sort_keys=False))
         self.lines: list[str] = []
         self._notices = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        notify_path = directory / "notify.sock"
-        notify_path.unlink(missing_ok=True)
+        notify_path = directory / f"n{next(_COUNTER)}.sock"
         self._notices.bind(str(notify_path))
         self._process = subprocess.Popen(
             command_line("run", *flags),
@@ -141,7 +142,9 @@ class ServerProcess:
     def ready(self) -> "ServerProcess":
         """Wait until it serves; fails with its output when it ended instead."""
         word = self.notice()
-        assert word == "READY=1", f"the server did not start: {word!r} exit code {self.exit_code}\n{self.output}"
+        assert word.startswith("READY=1\n"), (
+            f"the server did not start: {word!r} exit code {self.exit_code}\n{self.output}"
+        )
         return self
 
     def workers(self) -> set[int]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rrjobs import __version__
-from rrjobs.app import App
+from rrjobs.app import App, Ending
 from rrjobs.pipeline.state import PipelineState
 from rrjobs.runtime.address import Address, UnixAddress
 
@@ -44,3 +44,13 @@ def _dsn(address: str) -> str:
 
 def _counted(workers: int) -> str:
     return "1 worker" if workers == 1 else f"{workers} workers"
+
+
+def closing_line(ending: Ending) -> str:
+    """What became of the work that was there."""
+    both = (ending.http, ending.jobs)
+    finished, returned, cut_off = (
+        sum(getattr(one, name) for one in both) for name in ("finished", "returned", "cut_off")
+    )
+    numbers = f"{finished + ending.farewells} finished, {returned} returned, {cut_off} cut off"
+    return f"stopped: {numbers}, {ending.sent_away} requests sent away"

@@ -41,6 +41,27 @@ class PidFile:
             raise RRJobsError(f"cannot write {path.absolute()}: {os.strerror(err.errno or 0)}") from err
         return cls(path, descriptor, replaced)
 
+    @classmethod
+    def inherit(cls, path: Path, descriptor: int) -> Self:
+        """The file of the server that this one takes over from, with its lock; raises as `take`."""
+        if not _is_at(descriptor, path):
+            os.close(descriptor)
+            return cls.take(path)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        return cls(path, descriptor, "")
+
+    @property
+    def descriptor(self) -> int:
+        """Who has it has the lock."""
+        return self._fd
+
+    def let_go(self) -> None:
+        """The file and its lock are another server's now; safe twice, and after `give_up`."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
     def give_up(self) -> None:
         """Remove the file; safe twice."""
         if self._fd < 0:

@@ -9,7 +9,7 @@ from rrjobs.pipeline.config import JobsConfig
 from rrjobs.rpc.config import RpcConfig
 from rrjobs.runtime.log_config import LogConfig
 from rrjobs.runtime.section import Section, setting
-from rrjobs.runtime.values import DurationOrDefault, Names
+from rrjobs.runtime.values import DurationOrDefault, Flag, Names
 from rrjobs.services.metrics_config import MetricsConfig
 from rrjobs.services.status_config import StatusConfig
 from rrjobs.worker.config import PoolConfig, ServerConfig
@@ -28,7 +28,7 @@ class EndureConfig(Section):
 
     tolerated: ClassVar[Mapping[str, str]] = {
         "log_level": "the server's own messages follow `logs`",
-        "watchdog_sec": "no watchdog signals are sent to systemd",
+        "watchdog_sec": "systemd says how often it wants a sign of life (WatchdogSec= of the unit)",
         "print_graph": "there is no graph of plugins",
     }
 
@@ -36,6 +36,12 @@ class EndureConfig(Section):
         30.0,
         "How long running deliveries may take after the first stop signal.",
         differs="can be overridden, expanded and included like every other key",
+    )
+    reuse_port: Flag = setting(
+        False,
+        "Let a second instance listen at the same TCP ports (SO_REUSEPORT), so that it can be started before this one "
+        "is stopped; see docs/deploys.md. Without it the second is refused.",
+        differs="always on there",
     )
 
 

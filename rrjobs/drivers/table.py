@@ -19,6 +19,9 @@ DRIVERS = {
 
 NO_SECTIONS: Mapping[str, Section | None] = MappingProxyType({})
 
+LOCAL = frozenset({"memory"})
+"""Those whose pipelines have one owner, which other servers wait for."""
+
 NOT_YET = ("kafka", "sqs", "nats", "beanstalk", "boltdb", "google_pub_sub", "temporal")
 """Names that configurations of RoadRunner have, and this version has not."""
 
@@ -39,6 +42,10 @@ class DriverTable:
         """A paused driver from the texts of a declaration."""
         kind = _load(driver, pipeline)
         return self._made(driver, pipeline, kind, kind.declared(spec), priority)
+
+    def is_local(self, driver: str) -> bool:
+        """Whether it keeps its jobs in files of this machine."""
+        return driver in LOCAL
 
     def _made(self, driver: str, pipeline: str, kind: Any, config: Section, priority: int) -> Queue:
         surroundings = replace(self._surroundings, section=self._sections.get(driver), priority=priority)

@@ -2,17 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Protocol
 
 from rrjobs.errors import ConfigError, DriverError, PipelineExists, PipelineNotFound, PushRefused, RRJobsError
 from rrjobs.pipeline.config import DEFAULT_PRIORITY, JobsConfig, PipelineConfig
 from rrjobs.pipeline.dead_letter import DeadLetters
 from rrjobs.pipeline.driver import DelayedJob, Queue, Sink
+from rrjobs.pipeline.expected import Expected, Holder
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.judge import PolicyJudge
 from rrjobs.pipeline.lanes import LanedSink, Sinks
 from rrjobs.pipeline.retry_config import Failing, declared_failing
-from rrjobs.pipeline.route import PushListener, Route
+from rrjobs.pipeline.route import FIRST_BACKOFF_S, MAX_BACKOFF_S, PushListener, Route
 from rrjobs.pipeline.state import PipelineState
 from rrjobs.runtime.events import Events
 from rrjobs.runtime.section import Section
@@ -30,6 +32,10 @@ class Drivers(Protocol):
         """From the texts of a declaration at run time."""
         ...
 
+    def is_local(self, driver: str) -> bool:
+        """Whether it keeps what only one server at a time can have."""
+        ...
+
 
 class Registry:
     """Pipelines by name. Started once by `start`, ended by `close`; every other call is for the time in between."""
@@ -45,16 +51,53 @@ class Registry:
         self._consume = frozenset(config.consume)
         self._routes: dict[str, Route] = {}
         self._opening: set[str] = set()
+        self._expected: Expected | None = None
+        self._late: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        """Open the configured pipelines; when one cannot be opened none is left open and ConfigError tells all."""
-        failed = await self._each(self._config.pipelines, self._open_configured)
+    async def start(self, holder: Holder | None = None) -> None:
+        """Open the configured pipelines; when one cannot be opened none is left open and ConfigError tells all.
+
+        With a `holder`, those that keep something on this machine are opened when it has let go; pushes wait till then.
+        """
+        now = dict(self._config.pipelines)
+        if holder is not None:
+            self._expected = Expected(holder, self._config.timeout_s)
+            for name, config in self._config.pipelines.items():
+                if self._drivers.is_local(config.driver):
+                    del now[name]
+                    self._open_late(self._expected, name, config.driver, partial(self._open_configured, name))
+        failed = await self._each(now, self._open_configured)
         if failed:
             await self.close()
             raise ConfigError([f"jobs.pipelines.{name}: {err}" for name, err in failed.items()])
 
+    def _open_late(self, expected: Expected, name: str, driver: str, opening: Callable[[], Awaitable[None]]) -> None:
+        expected.expect(name, driver)
+        task = asyncio.get_running_loop().create_task(self._open_freed(expected, name, opening), name=f"opening {name}")
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def _open_freed(self, expected: Expected, name: str, opening: Callable[[], Awaitable[None]]) -> None:
+        """It is late for a refusal: what cannot be opened is tried again."""
+        await expected.holder.wait()
+        backoff_s = FIRST_BACKOFF_S
+        while True:
+            try:
+                await opening()
+            except RRJobsError as err:
+                self._events.emit("pipeline.failed", pipeline=name, error=str(err), again_in_s=backoff_s)
+            else:
+                expected.came(name)
+                return
+            await asyncio.sleep(backoff_s)
+            backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
+
     async def close(self) -> None:
         """Close every driver; what fails is reported and does not keep the others from closing."""
+        for task in tuple(self._late):
+            task.cancel()
+        if self._late:
+            await asyncio.wait(self._late)
         routes, self._routes = self._routes, {}
         failed = await self._each(routes, lambda name: routes[name].close())
         for name, err in failed.items():
@@ -79,7 +122,7 @@ class Registry:
 
         routes = dict(self._routes)
         await self._each(routes, ask)
-        return [states[name] for name in routes]
+        return [states[name] for name in routes] + (self._expected.states() if self._expected else [])
 
     def dead(self) -> Mapping[str, DeadLetters]:
         """The dead letters of every pipeline."""
@@ -87,7 +130,7 @@ class Registry:
 
     async def delayed(self, name: str, limit: int) -> Sequence[DelayedJob]:
         """The first jobs of a pipeline to come due; raises PipelineNotFound, DriverError."""
-        return await self._route(name).delayed(limit)
+        return await (await self._found(name)).delayed(limit)
 
     async def declare(self, spec: Mapping[str, str]) -> None:
         """Open a pipeline from texts, paused unless it is in `consume`.
@@ -100,11 +143,19 @@ class Registry:
             raise DriverError(f"no associated driver with the pipeline, pipeline name: {name}")
         if not name:
             raise DriverError(f"the pipeline has no name, driver: {driver}")
-        if name in self._routes or name in self._opening:
+        if name in self._routes or name in self._opening or (self._expected is not None and name in self._expected):
             raise PipelineExists(f"pipeline already exists, name: {name}, driver: {driver}")
         failing = declared_failing(spec)
-        made = self._drivers.declared(driver, name, spec, _priority(spec))
-        await self._open(name, _priority(spec), made, self._sink(spec.get("pool") or None), failing)
+        sink = self._sink(spec.get("pool") or None)
+
+        async def open_declared() -> None:
+            made = self._drivers.declared(driver, name, spec, _priority(spec))
+            await self._open(name, _priority(spec), made, sink, failing)
+
+        if self._expected is not None and self._expected.holder.name and self._drivers.is_local(driver):
+            self._open_late(self._expected, name, driver, open_declared)
+        else:
+            await open_declared()
 
     async def destroy(self, names: Sequence[str]) -> list[str]:
         """Close pipelines and forget them; all are tried, then the first failure is raised."""
@@ -116,12 +167,12 @@ class Registry:
     async def pause(self, names: Sequence[str]) -> None:
         """Pause one after another, up to the first failure: PipelineNotFound, AlreadyInState, DriverError."""
         for name in names:
-            await self._route(name).pause()
+            await (await self._found(name)).pause()
 
     async def resume(self, names: Sequence[str]) -> None:
         """Resume one after another, up to the first failure: PipelineNotFound, AlreadyInState, DriverError."""
         for name in names:
-            await self._route(name).resume()
+            await (await self._found(name)).resume()
 
     async def push(self, jobs: Sequence[Job]) -> None:
         """Push in order, neighbours of one pipeline together; returns once the drivers have them all.
@@ -131,7 +182,9 @@ class Registry:
         accepted = 0
         for group in _neighbours(jobs):
             try:
-                await self._route(group[0].pipeline).push(group, len(jobs) > 1)
+                name = group[0].pipeline
+                route = self._routes.get(name) or await self._found(name)
+                await route.push(group, len(jobs) > 1)
             except PushRefused as err:
                 err.accepted += accepted
                 raise
@@ -141,7 +194,10 @@ class Registry:
                 raise PushRefused(str(err), accepted=accepted) from err
             accepted += len(group)
 
-    def _route(self, name: str) -> Route:
+    async def _found(self, name: str) -> Route:
+        """Waits for one that opens later; raises PipelineNotFound, DriverError."""
+        if self._expected is not None and name in self._expected:
+            await self._expected.wait(name)
         route = self._routes.get(name)
         if route is None:
             raise PipelineNotFound(name)
@@ -169,8 +225,8 @@ class Registry:
         self._events.emit("pipeline.declared", pipeline=name, driver=driver.name, consumed=name in self._consume)
 
     async def _destroy(self, name: str) -> None:
-        route = self._routes.pop(name, None)
-        if route is None:
+        route = await self._found(name)
+        if self._routes.pop(name, None) is None:
             raise PipelineNotFound(name)
         await route.close()
         self._events.emit("pipeline.destroyed", pipeline=name)

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+from collections.abc import Sequence
 
 from rrjobs.errors import AddressError
 from rrjobs.rpc.calls import WaitingCalls
@@ -11,7 +12,7 @@ from rrjobs.rpc.method import MethodTable
 from rrjobs.rpc.roster import Connections
 from rrjobs.runtime.address import Address
 from rrjobs.runtime.events import Events
-from rrjobs.runtime.listen import BACKLOG, bound_address, listen
+from rrjobs.runtime.listen import BACKLOG, apart, bound_address, dsn_of, listen, listen_apart
 from rrjobs.runtime.listening import LISTENING
 
 STALL_S = 30.0
@@ -50,29 +51,30 @@ class RpcServer:
     async def start(self) -> None:
         """Listen: calls are answered from now on."""
         try:
-            self._sockets = listen(self._address)
+            sockets = listen(self._address)
         except AddressError as err:
             raise AddressError(f"rpc.listen: {err}") from err
-        self._address = bound_address(self._address, self._sockets)
-        await self.accept()
-        self._watch()
+        self._address = bound_address(self._address, sockets)
+        await self._serve(sockets)
 
-    async def accept(self) -> None:
-        """Take clients, after `start` or `hold_back`."""
-        for one in self._sockets:
-            self._servers.append(await self._serve(one.dup()))  # the socket goes on listening while nobody accepts
+    async def start_apart(self) -> str:
+        """Listen at an address of this process alone, while another server has the proper one; returns its DSN."""
+        sockets = listen_apart(apart(self._address))
+        await self._serve(sockets)
+        return dsn_of(sockets[0])
 
-    def hold_back(self) -> None:
-        """Take no further clients for now: they wait in the queue of the socket. Those that are here go on."""
-        for server in self._servers:
-            server.close()
-        self._servers.clear()
-
-    async def _serve(self, twin: socket.socket) -> asyncio.Server:
+    async def _serve(self, sockets: Sequence[socket.socket]) -> None:
+        self._sockets += sockets
         loop = asyncio.get_running_loop()
-        if twin.family == socket.AF_UNIX:
-            return await loop.create_unix_server(self._connection, sock=twin, backlog=BACKLOG)
-        return await loop.create_server(self._connection, sock=twin, backlog=BACKLOG)
+        for one in sockets:
+            twin = one.dup()  # the socket itself may be handed over
+            if twin.family == socket.AF_UNIX:
+                server = await loop.create_unix_server(self._connection, sock=twin, backlog=BACKLOG)
+            else:
+                server = await loop.create_server(self._connection, sock=twin, backlog=BACKLOG)
+            self._servers.append(server)
+        if self._sweep is None:
+            self._watch()
 
     def _connection(self) -> Connection:
         return Connection(self._methods, self._calls, self._connections)
@@ -81,12 +83,18 @@ class RpcServer:
         self._connections.end_stalled(self._stall_s)
         self._sweep = asyncio.get_running_loop().call_later(self._stall_s, self._watch)
 
-    async def stop(self) -> None:
-        """No new clients, calls that wait end or are cut off, then every connection is closed."""
-        self.hold_back()
+    def stop_accepting(self) -> None:
+        """No new clients; those that are here go on."""
+        for server in self._servers:
+            server.close()
         for one in self._sockets:
             LISTENING.close(one)
+        self._servers = []
         self._sockets = []
+
+    async def stop(self) -> None:
+        """No new clients, calls that wait end or are cut off, then every connection is closed."""
+        self.stop_accepting()
         if self._sweep is not None:
             self._sweep.cancel()
             self._sweep = None

@@ -29,6 +29,4 @@ _DROP_SYN = (
 def divert(one: socket.socket) -> None:
     """Let no new handshake begin here; raises OSError where the kernel has no such filters."""
     program = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in _DROP_SYN))
-    one.setsockopt(
-        socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(_DROP_SYN), ctypes.addressof(program))
-    )
+    one.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, struct.pack("@HP", len(_DROP_SYN), ctypes.addressof(program)))

@@ -28,7 +28,7 @@ def listen(address: Address) -> list[socket.socket]:
 
 
 def listen_apart(address: Address) -> list[socket.socket]:
-    """The same for an address of this process alone: it is not given to the server that takes over."""
+    """The same for an address of this process alone: it is not given to the server that takes over, nor by one."""
     if isinstance(address, UnixAddress):
         return [_listen_unix(address)]
     reuse_port = LISTENING.reuse_port and address.port != 0
@@ -38,6 +38,19 @@ def listen_apart(address: Address) -> list[socket.socket]:
         with contextlib.suppress(AddressError):  # a machine without IPv6
             sockets.append(_listen_tcp(address, host, port, reuse_port))
     return sockets
+
+
+def apart(address: Address) -> Address:
+    """An address of the same kind that this process can have beside another one's: a free loopback port, or a path."""
+    if isinstance(address, UnixAddress):
+        return UnixAddress(f"{address.path}.{os.getpid()}")
+    return TcpAddress("127.0.0.1", 0)
+
+
+def dsn_of(one: socket.socket) -> str:
+    """Where clients of this machine reach a socket."""
+    name = one.getsockname()
+    return f"tcp://{name[0]}:{name[1]}" if isinstance(name, tuple) else f"unix://{name}"
 
 
 def bound_address(address: Address, bound: list[socket.socket]) -> Address:

@@ -82,7 +82,8 @@ class Listening:
 
     def close(self, one: socket.socket) -> None:
         """Close it, and remove its file unless somebody else serves that by now."""
-        path, inode = self._served.pop(one, ("", 0))
+        path = _path(one)
+        path, inode = self._served.pop(one, (path, _inode(path)))
         if inode and one not in self._shared and _inode(path) == inode:
             Path(path).unlink(missing_ok=True)
         one.close()

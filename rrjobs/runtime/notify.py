@@ -36,7 +36,7 @@ def keep_alive_s() -> float:
 
 
 class SignsOfLife:
-    """Sends them from the event loop, twice in each interval, as long as all is well: none comes from a blocked loop."""
+    """Sends them from the event loop twice in each interval while all is well; a blocked loop sends none."""
 
     def __init__(self, interval_s: float, is_well: Callable[[], bool]) -> None:
         """An interval of 0 sends none."""

@@ -64,6 +64,10 @@ class Statuses:
         ill = [_illness(pool) for pool in pools if not pool.healthy]
         return Verdict(UNAVAILABLE, "; ".join(ill)) if ill else Verdict(OK)
 
+    def is_healthy(self) -> bool:
+        """Whether all parts are."""
+        return all(verdict.code == OK for verdict in map(self.health, self.names) if verdict is not None)
+
     async def ready(self, plugin: str) -> Verdict | None:
         """200 when it is healthy, what waits moves on, and each pipeline that should consume does."""
         health = self.health(plugin)

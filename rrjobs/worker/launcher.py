@@ -33,6 +33,8 @@ class Launcher:
     ) -> None:
         self.command = tuple(launch.command or server.command)
         self.mode = launch.mode
+        self.rpc_listen = launch.rpc_listen
+        """Where the next workers are told to call."""
         self._server = server
         self._launch = launch
         self._guard = guard
@@ -41,7 +43,7 @@ class Launcher:
     @property
     def relay(self) -> str:
         """How frames travel: private, pipes, or the DSN."""
-        return self._server.relay or "private"
+        return self._listener.dsn if self._listener else self._server.relay or "private"
 
     def start(self) -> Process:
         """Fork and exec; raises SpawnError when the command cannot be executed at all."""
@@ -136,8 +138,8 @@ class Launcher:
     def _environment(self, relay: str) -> dict[str, str]:
         env = dict(os.environ)
         env["RR_RELAY"] = relay
-        if self._launch.rpc_listen:
-            env["RR_RPC"] = self._launch.rpc_listen
+        if self.rpc_listen:
+            env["RR_RPC"] = self.rpc_listen
         for name, value in self._server.env.items():
             env[name.upper()] = os.path.expandvars(value)
         env["RR_VERSION"] = self._launch.version

@@ -11,6 +11,7 @@ import orjson
 from rrjobs.errors import AddressError, ProtocolError
 from rrjobs.protocol.frame import CONTROL, FrameParser, pid_request
 from rrjobs.runtime.address import TcpAddress, UnixAddress, parse_dsn
+from rrjobs.runtime.listen import apart, dsn_of
 
 HANDSHAKE_S = 10.0
 
@@ -19,14 +20,24 @@ class RelayListener:
     """One listener for all pools. Handshakes run side by side: a silent client holds nobody up."""
 
     def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
         self._address = parse_dsn(dsn)
         self._socket: socket.socket | None = None
         self._expected: dict[int, asyncio.Future[socket.socket]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def start(self) -> None:
-        """Bind and listen; raises AddressError."""
+    @property
+    def dsn(self) -> str:
+        """Where workers connect to."""
+        return self._dsn
+
+    async def start(self, *, beside: bool = False) -> None:
+        """Bind and listen; `beside` another server that has the address: elsewhere. Raises AddressError."""
+        if beside:
+            self._address = apart(self._address)
         self._socket = _bind(self._address)
+        if beside:
+            self._dsn = dsn_of(self._socket)
         self._socket.setblocking(False)
         self._run(self._accept(self._socket))
 

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from rrjobs.cli.checks.finding import Finding, State
+from rrjobs.cli.takeover import addresses_of
 from rrjobs.config.root import Root
 from rrjobs.errors import AddressError
-from rrjobs.runtime.address import Address, TcpAddress, parse_address, parse_dsn
+from rrjobs.runtime.address import Address, TcpAddress, parse_dsn
 from rrjobs.runtime.listen import listen
 
 
@@ -18,10 +19,7 @@ def check_addresses(root: Root, running: bool) -> Iterator[Finding]:
 
 
 def _wanted(root: Root) -> dict[str, Address]:
-    sections = (("http", root.http), ("status", root.status), ("metrics", root.metrics))
-    wanted = {name: parse_address(section.address) for name, section in sections if section is not None}
-    if root.rpc is not None:
-        wanted["rpc"] = parse_dsn(root.rpc.listen)
+    wanted = addresses_of(root)
     relay = (root.server.relay if root.server else None) or ""
     if relay.startswith(("tcp://", "unix://")):
         wanted["relay"] = parse_dsn(relay)

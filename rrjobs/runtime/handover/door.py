@@ -7,13 +7,12 @@ import asyncio
 import contextlib
 import os
 import secrets
-import select
 import socket
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rrjobs.runtime.handover.messages import peer_of, receive, send, user_name
+from rrjobs.runtime.handover.messages import is_gone, peer_of, receive, send, user_name
 from rrjobs.runtime.listening import Listening
 
 FOLDER = "run"
@@ -25,16 +24,16 @@ BACKLOG = 16
 class Door:
     """Open from `open` to `close`; until then those who wait for the end of this server stay connected.
 
-    `about` is what it tells of itself. `give_up` is called once, when a successor is ready: the server drains from then
-    on, and what it returns goes to the successor as descriptors.
+    `about` is what it tells of itself. `give_up` is called once, with the process that is ready to succeed and the pid
+    file that it wants: the server drains from then on, and what it returns goes to the successor as descriptors.
     """
 
-    def __init__(self, folder: Path, listening: Listening, about: Mapping[str, object]) -> None:
-        self.give_up: Callable[[int], Sequence[int]] = lambda successor: ()
+    def __init__(self, folder: Path, listening: Listening, about: dict[str, object]) -> None:
+        self.give_up: Callable[[int, str], Sequence[int]] = lambda successor, pid_file: ()
         self.draining = False
         self._folder = folder
         self._listening = listening
-        self._about = about
+        self.about = about
         self._path: Path | None = None
         self._socket: socket.socket | None = None
         self._visitors: dict[socket.socket, int] = {}
@@ -78,7 +77,7 @@ class Door:
             message, descriptors = receive(visitor)
             for fd in descriptors:
                 os.close(fd)
-            if message and not _is_gone(visitor):
+            if message and not is_gone(visitor):
                 send(visitor, *self._answer(message, visitor))
                 return
         except BlockingIOError:
@@ -98,11 +97,11 @@ class Door:
         match message.get("ask"):
             case "who":
                 addresses = [self._listening.name(one) for one in self._listening.served()]
-                return {**self._about, "addresses": addresses, "draining": self.draining}, ()
+                return {**self.about, "addresses": addresses, "draining": self.draining}, ()
             case "take":
                 return self._take(visitor)
             case "ready" if self._successor is visitor and not self.draining:
-                return self._hand_over(visitor)
+                return self._hand_over(visitor, str(message.get("pid_file", "")))
             case _:
                 return {"error": "it does not understand the question: is it of another version?"}, ()
 
@@ -115,10 +114,10 @@ class Door:
         served = self._listening.served()
         return {"shared": [self._listening.is_shared(one) for one in served]}, [one.fileno() for one in served]
 
-    def _hand_over(self, visitor: socket.socket) -> tuple[dict[str, object], Sequence[int]]:
+    def _hand_over(self, visitor: socket.socket, pid_file: str) -> tuple[dict[str, object], Sequence[int]]:
         self.draining = True
         self._listening.share(self._listening.served())
-        return {"done": True}, self.give_up(self._visitors[visitor])
+        return {"done": True}, self.give_up(self._visitors[visitor], pid_file)
 
 
 def _bound(folder: Path, name: str) -> socket.socket:
@@ -136,10 +135,3 @@ def _bound(folder: Path, name: str) -> socket.socket:
     finally:
         os.close(at)
     return one
-
-
-def _is_gone(visitor: socket.socket) -> bool:
-    """Whether the other end is closed, whatever it has sent before."""
-    poll = select.poll()
-    poll.register(visitor, select.POLLIN)
-    return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))

@@ -11,6 +11,7 @@ Each answer may instead be `{"error": TEXT}`.
 import array
 import os
 import pwd
+import select
 import socket
 import struct
 from collections.abc import Mapping, Sequence
@@ -56,3 +57,10 @@ def user_name(uid: int) -> str:
         return f"{pwd.getpwuid(uid).pw_name} (uid {uid})"
     except KeyError:
         return f"uid {uid}"
+
+
+def is_gone(one: socket.socket) -> bool:
+    """Whether the other end is closed, whatever it has sent before."""
+    poll = select.poll()
+    poll.register(one, select.POLLIN)
+    return any(event & (select.POLLHUP | select.POLLERR) for _, event in poll.poll(0))

@@ -49,11 +49,11 @@ class Neighbour:
             return str(Path(address.path).absolute()) in names
         return any(not name.startswith("/") and name.rpartition(":")[2] == str(address.port) for name in names)
 
-    def ask(self, question: str) -> tuple[Mapping[str, Any], list[int]]:
+    def ask(self, question: str, **more: object) -> tuple[Mapping[str, Any], list[int]]:
         """Its answer; raises TakeoverError when it refuses, is gone, or does not answer."""
         try:
             self.connection.settimeout(ANSWER_S)
-            send(self.connection, {"ask": question, "pid": os.getpid()})
+            send(self.connection, {"ask": question, **more})
             answer, descriptors = receive(self.connection)
         except TimeoutError as err:
             raise TakeoverError(

@@ -1,11 +1,12 @@
 """Those whose place a starting server takes: their sockets, the word that it is ready, and the wait for their end."""
 
 import asyncio
-import os
 import socket
 from collections.abc import Sequence
+from pathlib import Path
 
 from rrjobs.errors import TakeoverError
+from rrjobs.runtime.handover.messages import is_gone
 from rrjobs.runtime.handover.neighbours import Neighbour
 from rrjobs.runtime.listening import Listening
 
@@ -19,6 +20,7 @@ class Predecessors:
         self._left = [*leaving, *([taken] if taken else ())]
         self._gone = asyncio.Event()
         self._sockets: list[socket.socket] = []
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     @property
     def name(self) -> str:
@@ -36,23 +38,40 @@ class Predecessors:
             if not shared:
                 self._sockets.append(one)
 
-    def ready(self) -> list[int]:
-        """Tell it to drain; the descriptors that it hands over. Raises TakeoverError."""
+    @property
+    def pids(self) -> str:
+        """Of those that are still there."""
+        return " ".join(str(one.pid) for one in self._left)
+
+    @property
+    def grace_s(self) -> float:
+        """How long they may take to end by their own configuration."""
+        return max((float(one.about.get("grace_s", 0.0)) for one in self._left), default=0.0)
+
+    def has_pid_file(self, path: Path) -> bool:
+        """Whether the one to take over from holds this file."""
+        return self.taken is not None and self.taken.about.get("pid_file") == str(path.absolute())
+
+    def ready(self, pid_file: Path | None) -> list[int]:
+        """Tell it to drain, and give up its pid file; returns that as a descriptor if it is the one wanted here.
+
+        Raises TakeoverError.
+        """
         if self.taken is None:
             return []
         try:
-            return self.taken.ask("ready")[1]
+            return self.taken.ask("ready", pid_file=str(pid_file.absolute()) if pid_file else "")[1]
         except TakeoverError as err:
-            if _ended(self.taken):
+            if is_gone(self.taken.connection):
                 return []  # it died meanwhile: its place is free
             raise TakeoverError(f"{self.taken.name} does not give up its place: {err}") from err
 
     def watch(self) -> None:
         """Notice on the running loop when they end."""
-        loop = asyncio.get_running_loop()
+        self._loop = asyncio.get_running_loop()
         for one in self._left:
             one.connection.setblocking(False)
-            loop.add_reader(one.connection, self._hear, one)
+            self._loop.add_reader(one.connection, self._hear, one)
         if not self._left:
             self._gone.set()
 
@@ -63,9 +82,9 @@ class Predecessors:
     def close(self) -> None:
         """Wait no more; safe twice. One that was asked and not told to drain goes on untouched."""
         for one in self._left:
-            if one.connection.fileno() >= 0:
-                asyncio.get_running_loop().remove_reader(one.connection)
-                one.close()
+            if self._loop is not None and one.connection.fileno() >= 0:
+                self._loop.remove_reader(one.connection)
+            one.close()
 
     def _hear(self, neighbour: Neighbour) -> None:
         try:
@@ -75,20 +94,11 @@ class Predecessors:
             return
         except OSError:
             pass
-        asyncio.get_running_loop().remove_reader(neighbour.connection)
+        assert self._loop is not None
+        self._loop.remove_reader(neighbour.connection)
         neighbour.close()
         self._left.remove(neighbour)
         if neighbour is self.taken:
             self._listening.keep(self._sockets)
         if not self._left:
             self._gone.set()
-
-
-def _ended(neighbour: Neighbour) -> bool:
-    try:
-        os.kill(neighbour.pid, 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
