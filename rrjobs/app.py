@@ -148,7 +148,10 @@ class App:
             launcher.rpc_listen = dsn
 
     async def _listen(self) -> None:
-        """Let clients come."""
+        """Let clients come, once all addresses are had: a start that fails must not have met any."""
+        for server in (self.http, self.rpc if self.predecessors is not None else None, self.status, self.metrics):
+            if server is not None:
+                server.bind()
         if self.http is not None:
             await self.http.start(self.dispatcher.sink(self._lane_of(HTTP)))
         if self.rpc is not None and self.predecessors is not None:

@@ -68,6 +68,7 @@ class Serving:
                 self._take_over(self._predecessors)
             self._let_others_in()
         except BaseException:
+            await self._app.drain(self._loaded.root.endure.grace_period_s)
             await self._app.stop(0.0)
             raise
         for address in LISTENING.left_over():

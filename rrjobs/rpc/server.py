@@ -42,29 +42,36 @@ class RpcServer:
         self._servers: list[asyncio.Server] = []
         self._sweep: asyncio.TimerHandle | None = None
         self._sockets: list[socket.socket] = []
+        self._bound: list[socket.socket] = []
 
     @property
     def address(self) -> Address:
         """Where it listens; after `start` with the port that was really taken."""
         return self._address
 
-    async def start(self) -> None:
-        """Listen: calls are answered from now on."""
+    def bind(self) -> None:
+        """Listen, so that clients may queue."""
         try:
-            sockets = listen(self._address)
+            self._bound = listen(self._address)
         except AddressError as err:
             raise AddressError(f"rpc.listen: {err}") from err
-        self._address = bound_address(self._address, sockets)
-        await self._serve(sockets)
+        self._address = bound_address(self._address, self._bound)
+        self._sockets += self._bound
+
+    async def start(self) -> None:
+        """Listen if nobody did: calls are answered from now on."""
+        if not self._bound:
+            self.bind()
+        await self._serve(self._bound)
 
     async def start_apart(self) -> str:
         """Listen at an address of this process alone, while another server has the proper one; returns its DSN."""
         sockets = listen_apart(apart(self._address))
+        self._sockets += sockets
         await self._serve(sockets)
         return dsn_of(sockets[0])
 
     async def _serve(self, sockets: Sequence[socket.socket]) -> None:
-        self._sockets += sockets
         loop = asyncio.get_running_loop()
         for one in sockets:
             twin = one.dup()  # the socket itself may be handed over

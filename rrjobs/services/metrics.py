@@ -36,8 +36,12 @@ class Metrics:
         """Where it listens."""
         return self._server.address
 
+    def bind(self) -> None:
+        """Listen, so that clients may queue."""
+        self._server.bind()
+
     async def start(self) -> None:
-        """Listen."""
+        """Listen if nobody did, and serve."""
         await self._server.start()
 
     async def stop(self) -> None:

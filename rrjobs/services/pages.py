@@ -48,8 +48,12 @@ class PageServer:
         """Those it listens at."""
         return self._server.sockets
 
+    def bind(self) -> None:
+        """Listen, so that clients may queue."""
+        self._server.bind()
+
     async def start(self) -> None:
-        """Listen."""
+        """Listen if nobody did, and serve."""
         await self._server.start()
 
     async def stop(self) -> None:

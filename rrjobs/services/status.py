@@ -37,8 +37,12 @@ class StatusServer:
         """What every question is answered while the event loop cannot; called in another thread."""
         return self._report({name: Verdict(UNAVAILABLE, reason) for name in self._statuses.names})
 
+    def bind(self) -> None:
+        """Listen, so that clients may queue."""
+        self._server.bind()
+
     async def start(self) -> None:
-        """Listen."""
+        """Listen if nobody did, and serve."""
         await self._server.start()
 
     async def stop(self) -> None:

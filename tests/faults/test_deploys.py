@@ -89,7 +89,9 @@ def test_of_two_takeovers_at_once_one_is_refused(shop):
     wait_until(lambda: any(one.exit_code == 1 for one in rivals), "one gives up", 30)
     (winner,) = [one for one in rivals if one.exit_code is None]
     (loser,) = [one for one in rivals if one is not winner]
-    assert f"cannot take over from process {old.pid}: process {winner.pid} is taking over from it already" in loser.output
+    assert (
+        f"cannot take over from process {old.pid}: process {winner.pid} is taking over from it already" in loser.output
+    )
     winner.ready()
     assert old.wait() == 0
     assert winner.cli("stop").stdout == f"asked process {winner.pid} to stop\n"

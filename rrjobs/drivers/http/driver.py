@@ -62,8 +62,12 @@ class HttpDriver:
         """Requests answered with 503, because the server stops or is paused, that were never in the queue."""
         return self._gate.sent_away
 
+    def bind(self) -> None:
+        """Listen, so that clients may queue; raises AddressError."""
+        self._server.bind()
+
     async def start(self, sink: Sink) -> None:
-        """Listen; raises AddressError. Requests go into `sink`."""
+        """Listen if nobody did, and serve; raises AddressError. Requests go into `sink`."""
         self._bodies.open()
         self._gate.start(sink)
         await self._server.start()

@@ -51,11 +51,16 @@ class HttpServer:
         """Those it listens at; none before `start` and when it accepts no more."""
         return tuple(self._sockets)
 
-    async def start(self) -> None:
-        """Listen; raises AddressError. `address` then has the real port."""
-        self.now = asyncio.get_running_loop().time()
+    def bind(self) -> None:
+        """Listen, so that clients may queue; raises AddressError. `address` then has the real port."""
         self._sockets = listen(self.address)
         self.address = bound_address(self.address, self._sockets)
+
+    async def start(self) -> None:
+        """Serve, after `bind` if nobody called it; raises AddressError."""
+        self.now = asyncio.get_running_loop().time()
+        if not self._sockets:
+            self.bind()
         await self._accept()
         self._check_times()
 
