@@ -1,6 +1,9 @@
 """Which pools stand still: deliveries wait for them, and none was finished for too long (DESIGN.md, P10).
 
 moving --deliveries wait, none finished for the pool's limit--> still --one finished, or none waits--> moving
+
+A pool that moves may have a worker that does not: deliveries written behind a long execution wait for it alone, and one
+that its program never reads waits for ever. A long execution with nothing behind it is work, not a standstill.
 """
 
 import asyncio
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rrjobs.runtime.events import Events
+from rrjobs.worker.running import Running
 
 MAX_LOOK_S = 5.0
 LOOKS = 10
@@ -25,6 +29,10 @@ class WatchedPool(Protocol):
     def ready(self) -> int: ...
     @property
     def exec_ttl_s(self) -> float: ...
+
+    def running(self) -> Sequence[Running]:
+        """What its workers are at, the longest first."""
+        ...
 
 
 class Progress(Protocol):
@@ -85,9 +93,22 @@ class Liveness:
         self._look(pool, seen)
         still_s = self._clock() - seen.moved_at
         if still_s < self._limit_s(self._pools[pool]):
-            return ""
+            return self._stuck_worker(self._pools[pool])
         busy = "although a worker is free" if self._pools[pool].ready else "all its workers are busy"
         return f"{seen.waiting} waiting for pool {pool}, and none was finished for {still_s:.0f} s: {busy}"
+
+    def _stuck_worker(self, pool: WatchedPool) -> str:
+        """Why deliveries that one worker has do not move while others may; `exec_ttl` of 0 excuses nobody."""
+        limit_s = max(self._liveness_s, pool.exec_ttl_s)
+        for one in pool.running():
+            if one.for_s < limit_s:
+                break
+            if one.unread:
+                return f"worker {one.pid} of pool {pool.name} has not read {one.ident} for {one.for_s:.0f} s"
+            if one.behind:
+                at = f"worker {one.pid} of pool {pool.name} has been at {one.ident} for {one.for_s:.0f} s"
+                return f"{at}, and deliveries written behind it wait: {one.behind}"
+        return ""
 
     def _limit_s(self, pool: WatchedPool) -> float:
         """Busy workers may take as long as `exec_ttl` lets them; a free one has no excuse."""

@@ -102,6 +102,11 @@ class Worker:
         return len(self.session.loads)
 
     @property
+    def reads_nothing(self) -> bool:
+        """Whether all it was lent still lies unread in its pipe; asks the kernel."""
+        return 0 < self.session.unread_bytes <= self.process.unread_bytes()
+
+    @property
     def last_used_at(self) -> float:
         """When it began or ended its last load, by the monotonic clock."""
         return self.session.started_at

@@ -129,6 +129,10 @@ class RoadModel(RuleBasedStateMachine):
     def answer_twice_at_once(self, data):
         program = self.at_work(data)
         self.road.of(program).may_end = {"doubled"}
+        if (
+            program.doing is Doing.STREAMING
+        ):  # one that is given up at the end of its answer is not listened to any more
+            self.road.of(program).may_end.add("finished")
         program.answer()
         program.send_again()
 

@@ -7,6 +7,7 @@ import pytest
 
 from rrjobs.runtime.events import Events
 from rrjobs.services.liveness import Liveness
+from rrjobs.worker.running import Running
 
 
 class Pool:
@@ -15,6 +16,10 @@ class Pool:
     def __init__(self, exec_ttl_s: float = 0.0) -> None:
         self.ready = 0
         self.exec_ttl_s = exec_ttl_s
+        self.at: list[Running] = []
+
+    def running(self) -> list[Running]:
+        return self.at
 
 
 class Counts:
@@ -94,6 +99,24 @@ async def test_busy_workers_may_take_as_long_as_exec_ttl_allows(watch):
     one.counts.waiting = 1
     assert one.after(299) == ""
     assert one.after(2) != ""
+
+
+@pytest.mark.parametrize(("exec_ttl_s", "limit_s"), [(0.0, 60), (300.0, 300)])
+async def test_one_worker_with_deliveries_that_wait_behind_another_is_a_standstill(watch, exec_ttl_s, limit_s):
+    one = watch(exec_ttl_s=exec_ttl_s)
+    one.pool.at = [Running(7, "a", limit_s - 1.0, behind=2)]
+    assert one.after(0) == ""
+    one.pool.at = [Running(8, "b", limit_s + 9.0, behind=0), Running(7, "a", limit_s + 1.0, behind=2)]
+    at = f"worker 7 of pool jobs has been at a for {limit_s + 1} s"
+    assert one.after(0) == f"{at}, and deliveries written behind it wait: 2"
+
+
+async def test_one_worker_that_does_not_read_is_a_standstill_and_a_long_execution_is_none(watch):
+    one = watch()
+    one.pool.at = [Running(7, "a", 1000.0, behind=0)]
+    assert one.after(0) == ""
+    one.pool.at = [Running(7, "a", 1000.0, behind=0, unread=True)]
+    assert one.after(0) == "worker 7 of pool jobs has not read a for 1000 s"
 
 
 async def test_without_a_limit_nothing_is_a_standstill(watch):
