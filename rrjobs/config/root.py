@@ -3,7 +3,9 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from rrjobs.config.drivers import MODELS
 from rrjobs.drivers.amqp.config import AmqpSection
+from rrjobs.drivers.beanstalk.config import BeanstalkSection
 from rrjobs.drivers.http.config import HttpConfig
 from rrjobs.pipeline.config import JobsConfig
 from rrjobs.rpc.config import RpcConfig
@@ -55,7 +57,6 @@ class Root(Section):
         "kafka": "jobs are kept in memory",
         "sqs": "jobs are kept in memory",
         "nats": "jobs are kept in memory",
-        "beanstalk": "jobs are kept in memory",
         "boltdb": "jobs are kept in memory",
         "google_pub_sub": "jobs are kept in memory",
         "redis": "there is no key-value store",
@@ -84,6 +85,7 @@ class Root(Section):
     server: ServerConfig | None = setting(None, "Workers in general.")
     http: HttpConfig | None = setting(None, "Requests.")
     jobs: JobsConfig | None = setting(None, "Jobs.")
+    beanstalk: BeanstalkSection | None = setting(None, "The server of pipelines on `beanstalk`.")
     any_mode: AnyConfig | None = setting(
         None,
         "One pool for requests and jobs; beside it `http.pool`, `jobs.pool` and `jobs.pools` are errors.",
@@ -107,4 +109,4 @@ class Root(Section):
 
     def driver_sections(self) -> Mapping[str, Section | None]:
         """The drivers' own sections, by driver."""
-        return {"amqp": self.amqp}
+        return {name: getattr(self, name) for name in MODELS if name in type(self).model_fields}

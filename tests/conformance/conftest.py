@@ -11,10 +11,15 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from harness import Harness
 from harness_amqp import AmqpHarness
+from harness_beanstalk import BeanstalkHarness
 from harness_memory import MemoryHarness
 from house import House
 
-HARNESSES: list[type[Harness]] = [MemoryHarness, AmqpHarness]
+HARNESSES: list[type[Harness]] = [
+    MemoryHarness,
+    AmqpHarness,
+    BeanstalkHarness,
+]
 
 
 @pytest.fixture(params=HARNESSES, ids=lambda kind: kind.driver)

@@ -14,6 +14,7 @@ class Abilities:
 
     ordered: bool = True  # deliveries come in the order of the pushes
     lasting: bool = True  # jobs outlive the server by themselves
+    decodes_anything: bool = False  # every message is a job: what is none in its own format is a foreign one
     foreign: bool = True  # others can write messages of their own
     shared: bool = True  # two servers can work on one queue
     tells_active: bool = True  # `stat` counts what waits

@@ -10,6 +10,7 @@ slow it. Every method is safe from any thread and returns when it is done. What 
 
 import asyncio
 import contextlib
+import socket
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Self, TypeVar
@@ -29,7 +30,8 @@ class LinkProxy:
         self._weather = Weather()
         self._links: set[Link] = set()
         self._made = 0
-        self._listener: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
+        self._serving: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="link-proxy", daemon=True)
@@ -118,10 +120,28 @@ class LinkProxy:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     async def _listen(self) -> None:
-        self._listener = await asyncio.start_server(self._serve, "127.0.0.1", self.port, limit=1 << 20)
-        self.port = self._listener.sockets[0].getsockname()[1]
+        """With a reader of our own: asyncio's server leaks a connection that is accepted as it closes."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener.setblocking(False)
+        self.port = self._listener.getsockname()[1]
+        self._loop.add_reader(self._listener, self._accept, self._listener)
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            client = listener.accept()[0]
+            client.setblocking(False)
+            task = self._loop.create_task(self._serve(client))
+            self._serving.add(task)
+            task.add_done_callback(self._serving.discard)
+
+    def _listen_no_more(self) -> None:
+        if self._listener is not None:
+            self._loop.remove_reader(self._listener)
+            self._listener.close()
+            self._listener = None
+
+    async def _serve(self, client: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=client, limit=1 << 20)
         try:
             far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:
@@ -138,9 +158,7 @@ class LinkProxy:
             self._notify()
 
     def _refuse_and_cut(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        self._listen_no_more()
         for link in tuple(self._links):
             link.end(Fault.CUT)
 
@@ -159,9 +177,8 @@ class LinkProxy:
         weather.pace = pace or weather.pace
         if not flowing:
             weather.flowing.clear()
-        if not listening and self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        if not listening:
+            self._listen_no_more()
 
     async def _set_trap(self, trap: Trap) -> None:
         self._weather.traps.append(trap)
@@ -186,7 +203,6 @@ class LinkProxy:
         self._refuse_and_cut()
         self._weather.clear()
         await self._reached(lambda: not self._links, DEADLINE_S)
-        rest = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in rest:  # connections that were on their way
-            task.cancel()
-        await asyncio.gather(*rest, return_exceptions=True)
+        while self._serving:  # connections that were on their way
+            await asyncio.wait(self._serving, timeout=0.01)
+            self._refuse_and_cut()

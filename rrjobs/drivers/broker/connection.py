@@ -51,7 +51,8 @@ class Connection(Protocol):
         """The broker has confirmed all of them, each to be delivered once its `delay_s` is over, however long.
 
         Raises PushRefused with the number of jobs that were accepted. When the connection is lost in between, what is
-        known of each job is lost too: raises ConnectionLost. Safe to cancel: what was sent may then be accepted.
+        known of each job is lost too: raises ConnectionLost, with `sent` false when nothing was sent, so that the next
+        connection may be tried. Safe to cancel: what was sent may then be accepted.
         """
         ...
 

@@ -1,0 +1,182 @@
+"""Takes jobs out of a tube, up to `prefetch` at once.
+
+beanstalkd runs the commands of a connection one after the other, and a job belongs to the connection that reserved it:
+one that waits for a job cannot delete another meanwhile. So a wire either waits, holding nothing, or it holds jobs and
+asks only for what is there at once. When the tube is dry and every wire holds something, one more is opened to wait.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from rrjobs.drivers.beanstalk.wire import Reply, Wire
+from rrjobs.errors import ConnectionLost
+
+
+class Reserved(NamedTuple):
+    """A job that is ours: the wire that holds it, its id, its priority in the tube, earlier deliveries of it."""
+
+    wire: Wire
+    number: int
+    priority: int
+    earlier: int
+
+
+@dataclass(slots=True)
+class _Learning:
+    """A job whose history was asked for."""
+
+    wire: Wire
+    number: int
+    body: bytes
+    stats: Reply | None = None
+
+
+Arrived = Callable[[Reserved, bytes], None]
+OpenWire = Callable[[], Awaitable[Wire]]
+
+
+class Reserver:
+    """`open_wire` gives a wire that watches the tube alone; `run` is its task; `room` says how many may come."""
+
+    def __init__(self, open_wire: OpenWire, prefetch: int, wait_s: int, arrived: Arrived) -> None:
+        self._open_wire = open_wire
+        self._prefetch = prefetch
+        self._wait = b"reserve-with-timeout %d\r\n" % max(1, wait_s)
+        self._arrived = arrived
+        self._wires: list[Wire] = []
+        self._asker: Wire | None = None
+        self._dry = True
+        self._asked = 0
+        self._learning: deque[_Learning] = deque()
+        self._held = 0
+        self._stopping = False
+        self._changed = asyncio.Event()
+        self._quiet = asyncio.Event()
+
+    async def run(self) -> None:
+        """Until `stop`; raises ConnectionLost."""
+        while not self._stopping:
+            if self._dry and not self._asked and self._held < self._prefetch:
+                await self._wait_for_one()
+            else:
+                self._ask()
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def stop(self) -> None:
+        """Once it returns nothing arrives any more."""
+        self._stopping = True
+        for wire in [wire for wire in self._wires if wire.waits]:
+            self._drop(wire)
+        self._changed.set()
+        while self._asked or self._learning:
+            self._quiet.clear()
+            await self._quiet.wait()
+
+    def settled(self, job: Reserved) -> None:
+        """It is no longer ours."""
+        job.wire.held -= 1
+        self._held -= 1
+        if not self._stopping:
+            if self._dry:
+                self._changed.set()
+            else:
+                self._ask()
+
+    def close(self) -> None:
+        """All wires; what they hold is ready again."""
+        for wire in list(self._wires):
+            self._drop(wire)
+
+    def lost(self) -> None:
+        """A wire has ended by itself: nothing that was asked will be answered."""
+        self._asked = 0
+        self._learning.clear()
+        self._stopping = True
+        self._changed.set()
+        self._quiet.set()
+
+    async def _wait_for_one(self) -> None:
+        wire = next((wire for wire in self._wires if not wire.held), None)
+        if wire is None:
+            wire = await self._open_wire()
+            self._wires.append(wire)
+        if self._stopping:
+            return
+        wire.waits = True
+        try:
+            reply = await wire.ask(self._wait)
+        except ConnectionLost:
+            if self._stopping:
+                return
+            raise
+        finally:
+            wire.waits = False
+        if reply.word == b"RESERVED":
+            self._asker, self._dry = wire, False
+            self._take(wire, reply)
+
+    def _ask(self) -> None:
+        """For as many as there is room for."""
+        wire = self._asker
+        if wire is None or self._dry:
+            return
+        for _ in range(self._prefetch - self._held - self._asked):
+            self._asked += 1
+            wire.send(b"reserve-with-timeout 0\r\n", lambda reply: self._answered(wire, reply))
+
+    def _answered(self, wire: Wire, reply: Reply) -> None:
+        self._asked -= 1
+        if reply.word == b"RESERVED":
+            self._take(wire, reply)
+        else:
+            self._dry = True
+        if self._dry and not self._asked:
+            self._changed.set()  # one wire asks at a time: two would get jobs in an order that nobody knows
+        self._is_quiet()
+
+    def _take(self, wire: Wire, reply: Reply) -> None:
+        """Its history is asked for, and once all before it have arrived it has too, whatever the wires."""
+        wire.held += 1
+        self._held += 1
+        learning = _Learning(wire, int(reply.args[0]), reply.body)
+        self._learning.append(learning)
+
+        def known(stats: Reply) -> None:
+            learning.stats = stats
+            while self._learning and (told := self._learning[0].stats) is not None:
+                self._learned(self._learning.popleft(), told)
+            self._is_quiet()
+
+        wire.send(b"stats-job %d\r\n" % learning.number, known)
+
+    def _learned(self, job: "_Learning", stats: Reply) -> None:
+        if stats.word != b"OK":  # gone meanwhile: somebody deleted it
+            job.wire.held -= 1
+            self._held -= 1
+            return
+        facts = parse_stats(stats.body)
+        earlier = facts.get("reserves", 1) - facts.get("releases", 0) - 1
+        self._arrived(Reserved(job.wire, job.number, facts.get("pri", 0), max(0, earlier)), job.body)
+
+    def _is_quiet(self) -> None:
+        if not self._asked and not self._learning:
+            self._quiet.set()
+
+    def _drop(self, wire: Wire) -> None:
+        if wire in self._wires:
+            self._wires.remove(wire)
+        wire.abort() if wire.waits else wire.close()
+
+
+def parse_stats(body: bytes) -> dict[str, int]:
+    """The numbers in beanstalkd's YAML; what is no number is left out."""
+    found: dict[str, int] = {}
+    for line in body.split(b"\n"):
+        name, colon, value = line.partition(b": ")
+        if colon and value.isdigit():
+            found[name.decode()] = int(value)
+    return found
