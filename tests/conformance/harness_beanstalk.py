@@ -22,9 +22,10 @@ class BeanstalkHarness(Harness):
         self.server = shared_server(Beanstalkd, max_job_bytes=MOST_BYTES)
         self.proxy = link_proxy(self.server.port)
         self.prefix = unique_name("tube")
+        self.timeout = "30s"
 
     def section(self) -> Section:
-        return BeanstalkSection(addr=f"tcp://127.0.0.1:{self.proxy.port}")
+        return BeanstalkSection.model_validate({"addr": f"tcp://127.0.0.1:{self.proxy.port}", "timeout": self.timeout})
 
     def config(self, pipeline: str, prefetch: int) -> Mapping[str, Any]:
         return {"tube": f"{self.prefix}-{pipeline}", "prefetch": prefetch}

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
@@ -130,7 +131,8 @@ class BeanstalkConnection:
         except TimeoutError as err:
             raise BrokerUnreachable(f"beanstalkd at {self._section.addr} did not answer") from err
         except OSError as err:
-            raise BrokerUnreachable(f"beanstalkd at {self._section.addr}: {err.strerror or err}") from err
+            reason = os.strerror(err.errno).lower() if err.errno else str(err)
+            raise BrokerUnreachable(f"beanstalkd at {self._section.addr}: {reason}") from err
 
     async def _watching(self) -> Wire:
         wire = await self._open()
