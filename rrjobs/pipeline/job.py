@@ -16,12 +16,14 @@ class Job:
 
     `priority` 0 means "the pipeline's"; the registry fills it in before a driver sees the job.
     `pushed_at` is unix time in seconds, 0 when nobody knows.
+    `entry` is the number under which a store keeps it, and not there without one.
     `options` holds what only one broker understands (kafka: topic, partition, offset, metadata) for that driver alone.
     """
 
     __slots__ = (
         "auto_ack",
         "delay_s",
+        "entry",
         "headers",
         "id",
         "name",
@@ -31,6 +33,8 @@ class Job:
         "priority",
         "pushed_at",
     )
+
+    entry: int
 
     def __init__(
         self,

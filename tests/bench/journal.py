@@ -1,4 +1,4 @@
-"""The journal alone, without workers: `python tests/bench/journal.py [FOLDER]`; FOLDER says which disk to measure."""
+"""The journal alone, without server and workers. `python -m tests.bench.journal FOLDER` measures another disk."""
 
 import asyncio
 import os
@@ -7,11 +7,14 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 from rrjobs.drivers.memory.journal.config import JournalConfig, Sync
 from rrjobs.drivers.memory.journal.disk import OsDisk
 from rrjobs.drivers.memory.journal.journal import Journal, open_journal
 from rrjobs.runtime.events import Events
+from tests.bench.report import Goal, heading, plain_row, ratio_row
+from tests.bench.settings import ROUNDS
 
 JOBS = int(os.environ.get("BENCH_JOURNAL_JOBS", "1000000"))
 PAYLOAD = b"x" * 64
@@ -81,44 +84,70 @@ def size(folder: Path) -> int:
     return sum(path.stat().st_size for path in folder.iterdir())
 
 
-async def million(folder: Path) -> None:
+class Million(NamedTuple):
+    """What a journal of so many jobs costs: pushes per second, microseconds of the event loop a push and a settle,
+    seconds of its recovery, bytes after the drain and the seconds until then."""
+
+    rate: float
+    push_us: float
+    recovery_s: float
+    settle_us: float
+    drained_bytes: float
+    drained_s: float
+
+
+async def million(folder: Path) -> Million:
     """Push, recover, drain."""
     config = JournalConfig(Sync.ALWAYS)
     journal, _ = await open_journal(folder, config, Events())
     rate, cost = await batches(journal)
-    print(f"batches of {BATCH}, sync always: {rate:,.0f} jobs/s, {cost:.2f} us of the event loop a job")
-    print(f"size of {JOBS:,} jobs of {len(PAYLOAD)} bytes: {size(folder) / 1e6:.1f} MB")
     await journal.close()
     began = time.perf_counter()
     journal, found = await open_journal(folder, config, Events())
     numbers = [number for number, _, _ in found]
-    print(f"recovery of {len(numbers):,} jobs: {time.perf_counter() - began:.2f} s")
-    print(f"settles: {await removals(journal, numbers):.2f} us of the event loop a job")
+    recovery_s = time.perf_counter() - began
+    settle_us = await removals(journal, numbers)
     began = time.perf_counter()
     while size(folder) > 2**20 and time.perf_counter() - began < 30:  # noqa: ASYNC110 - a size is no event
         await asyncio.sleep(0.01)
-    print(f"size after the drain: {size(folder):,} bytes, {time.perf_counter() - began:.2f} s after the last settle")
+    done = Million(rate, cost, recovery_s, settle_us, float(size(folder)), time.perf_counter() - began)
     await journal.close()
+    return done
 
 
-async def group_commit(folder: Path, disk: OsDisk, name: str) -> None:
-    """Concurrent single pushes against one sync for each."""
+async def group_commit(folder: Path, disk: OsDisk) -> tuple[float, float]:
+    """Concurrent single pushes per second, and what one sync for each would allow."""
     alone = 1 / sync_seconds(folder.parent, disk)
     journal, _ = await open_journal(folder, JournalConfig(Sync.ALWAYS), Events(), disk)
     rate = await single_pushes(journal)
     await journal.close()
-    print(f"{PUSHERS} single pushers, {name}: {rate:,.0f} jobs/s, {rate / alone:.0f} x one fdatasync a push")
+    return rate, alone
 
 
-def measure(where: Path | None = None) -> None:
-    """Print the figures of the disk that holds `where`."""
-    with tempfile.TemporaryDirectory(dir=where) as name:
-        folder = Path(name)
-        print(f"one fdatasync on this disk: {sync_seconds(folder, OsDisk()) * 1e6:,.0f} us")
-        asyncio.run(group_commit(folder / "fast", OsDisk(), "this disk"))
-        asyncio.run(group_commit(folder / "slow", SlowDisk(), f"with {SLOW_SYNC_S * 1e3:g} ms more for each sync"))
-        asyncio.run(million(folder / "million"))
+def measure(folder: Path) -> None:
+    """One table."""
+    rounds = range(min(ROUNDS, 3))
+    millions, fast, slow = [], [], []
+    for number in rounds:
+        here = folder / str(number)
+        here.mkdir()
+        fast.append(asyncio.run(group_commit(here / "fast", OsDisk())))
+        slow.append(asyncio.run(group_commit(here / "slow", SlowDisk())))
+        millions.append(asyncio.run(million(here / "million")))
+    heading(f"The journal alone, sync always, jobs of {len(PAYLOAD)} B, {len(rounds)} rounds")
+    plain_row("one fdatasync on this disk", [1e6 / alone for _, alone in fast], " us")
+    for name, seen in (("", fast), (f", with {SLOW_SYNC_S * 1e3:g} ms more for each sync", slow)):
+        what = f"{PUSHERS} concurrent single pushers, jobs/s{name}"
+        rates, alone = [rate for rate, _ in seen], [bare for _, bare in seen]
+        ratio_row(what, rates, alone, "one fdatasync a push", goal=Goal(50, True))
+    plain_row(f"batches of {BATCH}, jobs/s", [one.rate for one in millions])
+    plain_row("event loop a pushed job", [one.push_us for one in millions], " us")
+    plain_row("event loop a settled job", [one.settle_us for one in millions], " us")
+    plain_row(f"recovery of {JOBS:,} jobs", [one.recovery_s for one in millions], " s", Goal(10, False, " s"))
+    plain_row("size after drain and compaction", [one.drained_bytes for one in millions], " B", Goal(1e6, False, " B"))
+    plain_row("from the last settle to that size", [one.drained_s for one in millions], " s")
 
 
 if __name__ == "__main__":
-    measure(Path(sys.argv[1]) if sys.argv[1:] else None)
+    with tempfile.TemporaryDirectory(dir=sys.argv[1] if sys.argv[1:] else None) as name:
+        measure(Path(name))

@@ -40,16 +40,19 @@ class JobsServer(NamedTuple):
 
 
 @contextlib.contextmanager
-def jobs_server(worker: str, folder: Path, *, roadrunner: bool = False) -> Iterator[JobsServer]:
-    """rrjobs, or RoadRunner, with this PHP program behind the pipeline."""
+def jobs_server(
+    worker: str, folder: Path, *, roadrunner: bool = False, journal: contenders.Section | str = "off"
+) -> Iterator[JobsServer]:
+    """rrjobs, or RoadRunner, with this PHP program behind the pipeline; `journal` is of rrjobs alone."""
     port = free_port()
+    keys: contenders.Section = {"prefetch": 100000} if roadrunner else {"prefetch": 100000, "journal": journal}
     config: contenders.Section = {
         "server": {"command": worker, "relay": "pipes"} if roadrunner else {"command": worker},
         "rpc": {"listen": f"tcp://127.0.0.1:{port}"},
         "jobs": {
             "pool": {"num_workers": settings.WORKERS},
             "consume": [PIPELINE],
-            "pipelines": {PIPELINE: {"driver": "memory", "config": {"prefetch": 100000}}},
+            "pipelines": {PIPELINE: {"driver": "memory", "config": keys}},
         },
     }
     start = contenders.roadrunner_serve if roadrunner else contenders.rrjobs_run

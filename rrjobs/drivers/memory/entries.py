@@ -17,11 +17,14 @@ JOB, LETTER = 1, 2
 """Kinds of entries."""
 
 _LENGTH = Struct("<I")
+_pack, _dumps = _LENGTH.pack, orjson.dumps
+_NONE: Mapping[str, list[str]] = {}
 
 
 def encode_job(job: Job, now: float) -> bytes:
     """`now`: unix time, from which its delay counts."""
-    head = orjson.dumps(
+    headers, options = job.headers, job.options
+    head = _dumps(
         [
             job.id,
             job.name,
@@ -29,11 +32,11 @@ def encode_job(job: Job, now: float) -> bytes:
             now + job.delay_s if job.delay_s > 0 else 0,
             job.auto_ack,
             job.pushed_at,
-            _listed(job.headers),
-            dict(job.options),
+            _NONE if headers is NO_HEADERS else _listed(headers),
+            _NONE if options is NO_OPTIONS else dict(options),
         ]
     )
-    return b"".join((_LENGTH.pack(len(head)), head, job.payload))
+    return _pack(len(head)) + head + job.payload
 
 
 def decode_job(entry: bytes, pipeline: str, now: float) -> Job:

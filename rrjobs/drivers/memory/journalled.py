@@ -38,7 +38,6 @@ class Journalled:
         self._disk = disk or OsDisk()
         self._lent = Lent(self._disk, folder, self._failing)
         self._opened: Journal | None = None
-        self._jobs: dict[Job, int] = {}
         self._letters: dict[str, int] = {}
 
     @property
@@ -63,19 +62,13 @@ class Journalled:
         except BaseException:
             await self.close(Kept())
             raise
-        return Kept(jobs, letters, self._interrupted(noted) if noted else ())
-
-    def _interrupted(self, noted: Mapping[int, int]) -> set[Job]:
-        """What is noted with another attempt came back from an earlier death of the server already."""
-        lent = ((job, noted[number]) for job, number in self._jobs.items() if number in noted)
-        return {job for job, attempt in lent if history_of(job.headers).attempt == attempt}
+        return Kept(jobs, letters, _interrupted(jobs, noted) if noted else ())
 
     def renew(self, job: Job, copy: Job) -> None:
         """See Store."""
         group = self._journal.group()
-        number = self._jobs.pop(job)
-        self._jobs[copy] = number
-        group.replace(number, JOB, encode_job(copy, time.time()))
+        copy.entry = job.entry
+        group.replace(job.entry, JOB, encode_job(copy, time.time()))
         self._journal.keep(group)
 
     async def begin(self) -> None:
@@ -88,11 +81,11 @@ class Journalled:
 
     def lent(self, job: Job, attempt: int) -> None:
         """See Store."""
-        self._lent.note(self._jobs[job], attempt)
+        self._lent.note(job.entry, attempt)
 
     def returned(self, job: Job) -> None:
         """See Store."""
-        self._lent.returned(self._jobs[job])
+        self._lent.returned(job.entry)
 
     async def _read(self, recovered: Recovered, jobs: list[Job], letters: list[DeadLetter]) -> None:
         now = time.time()
@@ -100,7 +93,7 @@ class Journalled:
             try:
                 if kind == JOB:
                     job = decode_job(payload, self._pipeline, now)
-                    self._jobs[job] = number
+                    job.entry = number
                     jobs.append(job)
                 elif kind == LETTER:
                     letter = decode_letter(payload, self._pipeline)
@@ -118,33 +111,26 @@ class Journalled:
         """See Store."""
         now = time.time()
         group = self._journal.group()
-        numbers = group.add_all(JOB, [encode_job(job, now) for job in jobs])
+        _number(jobs, group.add_all(JOB, [encode_job(job, now) for job in jobs]))
         written = self._journal.submit(group)
-        written.add_done_callback(partial(self._accepted, jobs, numbers, then))
+        written.add_done_callback(partial(_accepted, then))
         await asyncio.shield(written)
-
-    def _accepted(
-        self, jobs: Sequence[Job], numbers: range, then: Callable[[], None], written: asyncio.Future[None]
-    ) -> None:
-        if not written.cancelled() and written.exception() is None:
-            self._jobs.update(zip(jobs, numbers, strict=True))
-            then()
 
     def done(self, job: Job) -> None:
         """See Store."""
-        self._journal.remove(self._jobs.pop(job))
+        self._journal.remove_one(job.entry)
 
     def again(self, job: Job, copy: Job) -> None:
         """See Store."""
         group = self._journal.group()
-        group.remove(self._jobs.pop(job))
-        self._jobs[copy] = group.add(JOB, encode_job(copy, time.time()))
+        group.remove(job.entry)
+        copy.entry = group.add(JOB, encode_job(copy, time.time()))
         self._journal.keep(group)
 
     def bury(self, job: Job, letter: DeadLetter, pushed_out: Sequence[DeadLetter]) -> None:
         """See Store."""
         group = self._journal.group()
-        group.remove(self._jobs.pop(job), *(self._letters.pop(old.key) for old in pushed_out))
+        group.remove(job.entry, *(self._letters.pop(old.key) for old in pushed_out))
         self._letters[letter.key] = group.add(LETTER, encode_letter(letter))
         self._journal.keep(group)
 
@@ -152,27 +138,21 @@ class Journalled:
         """See Store."""
         now = time.time()
         group = self._journal.group()
-        numbers = group.add_all(JOB, [encode_job(job, now) for job in jobs])
+        _number(jobs, group.add_all(JOB, [encode_job(job, now) for job in jobs]))
         group.remove(*(self._letters[letter.key] for letter in letters))
         try:
             written = self._journal.submit(group)
         except JournalError:
             then(False)
             raise
-        written.add_done_callback(partial(self._revived, letters, jobs, numbers, then))
+        written.add_done_callback(partial(self._revived, letters, then))
         await asyncio.shield(written)
 
     def _revived(
-        self,
-        letters: Sequence[DeadLetter],
-        jobs: Sequence[Job],
-        numbers: range,
-        then: Callable[[bool], None],
-        written: asyncio.Future[None],
+        self, letters: Sequence[DeadLetter], then: Callable[[bool], None], written: asyncio.Future[None]
     ) -> None:
         kept = not written.cancelled() and written.exception() is None
         if kept:
-            self._jobs.update(zip(jobs, numbers, strict=True))
             for letter in letters:
                 del self._letters[letter.key]
         then(kept)
@@ -190,3 +170,19 @@ class Journalled:
 
     def _failing(self, reason: str) -> None:
         self._events.emit("journal.failing", path=str(self._folder), reason=reason)
+
+
+def _number(jobs: Sequence[Job], numbers: range) -> None:
+    for job, number in zip(jobs, numbers, strict=True):
+        job.entry = number
+
+
+def _accepted(then: Callable[[], None], written: asyncio.Future[None]) -> None:
+    if not written.cancelled() and written.exception() is None:
+        then()
+
+
+def _interrupted(jobs: Sequence[Job], noted: Mapping[int, int]) -> set[Job]:
+    """What is noted with another attempt came back from an earlier death of the server already."""
+    lent = ((job, noted[job.entry]) for job in jobs if job.entry in noted)
+    return {job for job, attempt in lent if history_of(job.headers).attempt == attempt}

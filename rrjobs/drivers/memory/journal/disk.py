@@ -23,7 +23,7 @@ class Disk(Protocol):
         """A descriptor to write to an existing file."""
         ...
 
-    def write(self, fd: int, data: memoryview, offset: int) -> int:
+    def write(self, fd: int, data: memoryview | bytes, offset: int) -> int:
         """How many bytes were taken, which may be fewer than given."""
         ...
 
@@ -71,7 +71,7 @@ class OsDisk:
         """See Disk."""
         return os.open(path, os.O_WRONLY | os.O_CLOEXEC)
 
-    def write(self, fd: int, data: memoryview, offset: int) -> int:
+    def write(self, fd: int, data: memoryview | bytes, offset: int) -> int:
         """See Disk."""
         return os.pwrite(fd, data, offset)
 

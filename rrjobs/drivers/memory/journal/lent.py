@@ -19,7 +19,9 @@ SLOTS = 256
 """Of a new file; it grows when more entries are lent at once."""
 SYNC_S = 1.0
 _SLOT = Struct("<QQ")
-_EMPTY = _SLOT.pack(0, 0)
+_pack = _SLOT.pack
+SLOT_BYTES = _SLOT.size
+_EMPTY = bytes(SLOT_BYTES)
 
 
 class Lent:
@@ -55,7 +57,7 @@ class Lent:
             return
         try:
             self._disk.truncate(self._fd, 0)
-            self._write(0, bytes(SLOTS * _SLOT.size))
+            self._write(0, bytes(SLOTS * SLOT_BYTES))
             self._disk.fdatasync(self._fd)
             self._disk.sync_folder(self._path.parent)
         except OSError as err:
@@ -65,14 +67,15 @@ class Lent:
 
     def note(self, number: int, attempt: int) -> None:
         """A worker gets it now."""
-        if number in self._slots or self._fd < 0:
+        slots = self._slots
+        if number in slots or self._fd < 0:
             return
         if self._free:
             slot = self._free.pop()
         else:
             slot, self._size = self._size, self._size + 1
-        self._slots[number] = slot
-        self._put(slot, _SLOT.pack(number, attempt))
+        slots[number] = slot
+        self._put(slot, _pack(number, attempt))
 
     def ended(self, numbers: Iterable[int]) -> None:
         """Their end is in the journal, with the kernel: before that their slots must stay as they are."""
@@ -109,13 +112,13 @@ class Lent:
         if self._fd < 0:
             return
         try:
-            self._write(slot * _SLOT.size, data)
+            if self._disk.write(self._fd, data, slot * SLOT_BYTES) < SLOT_BYTES:
+                self._write(slot * SLOT_BYTES, data)
         except OSError as err:
             self._trouble(err)
             return
-        self._well = True
         if not self._dirty:
-            self._dirty = True
+            self._dirty = self._well = True
             self._timer = asyncio.get_running_loop().call_later(SYNC_S, self._sync)
 
     def _write(self, offset: int, data: bytes) -> None:
@@ -141,5 +144,5 @@ class Lent:
 
 
 def _read(data: bytes) -> dict[int, int]:
-    whole = len(data) - len(data) % _SLOT.size
+    whole = len(data) - len(data) % SLOT_BYTES
     return {number: attempt for number, attempt in _SLOT.iter_unpack(data[:whole]) if number}

@@ -102,15 +102,18 @@ class Live:
 
     def remove(self, numbers: Sequence[int]) -> None:
         """They are no longer live. Raises EntryGone, and changes nothing, when one of them was not."""
-        places, segments = self.places, self.segments
         if len(numbers) > 1:
             self._check(numbers)
         for number in numbers:
-            place = places.pop(number, -1)
-            if place < 0:
-                raise EntryGone(number)
-            segments[place >> SEGMENT_SHIFT].entries -= 1
-            self.payload_bytes -= place & LENGTH_MASK
+            self.remove_one(number)
+
+    def remove_one(self, number: int) -> None:
+        """As `remove`."""
+        place = self.places.pop(number, -1)
+        if place < 0:
+            raise EntryGone(number)
+        self.segments[place >> SEGMENT_SHIFT].entries -= 1
+        self.payload_bytes -= place & LENGTH_MASK
 
     def undo(self, group: Group) -> None:
         """A group that was applied will never be on disk: all as before it."""
