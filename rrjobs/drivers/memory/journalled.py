@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from rrjobs.drivers.memory.entries import JOB, LETTER, decode_job, decode_letter
 from rrjobs.drivers.memory.journal.config import JournalConfig
 from rrjobs.drivers.memory.journal.disk import Disk, OsDisk
 from rrjobs.drivers.memory.journal.journal import Journal, open_journal
-from rrjobs.drivers.memory.journal.lent import Lent
+from rrjobs.drivers.memory.journal.lent import DONE, Lent
 from rrjobs.drivers.memory.journal.recovery import Recovered
 from rrjobs.drivers.memory.store import Kept
 from rrjobs.errors import JournalError
@@ -62,7 +63,15 @@ class Journalled:
         except BaseException:
             await self.close(Kept())
             raise
-        return Kept(jobs, letters, _interrupted(jobs, noted) if noted else ())
+        return self._kept(jobs, letters, noted)
+
+    def _kept(self, jobs: list[Job], letters: list[DeadLetter], noted: Mapping[int, int]) -> Kept:
+        """What the notes say of the jobs: done with, lent, or nothing."""
+        if not noted:
+            return Kept(jobs, letters)
+        done = {job.entry for job in jobs if noted.get(job.entry) == DONE}
+        self._journal.remove(*done)
+        return Kept([job for job in jobs if job.entry not in done], letters, _interrupted(jobs, noted))
 
     def renew(self, job: Job, copy: Job) -> None:
         """See Store."""
@@ -72,11 +81,9 @@ class Journalled:
         self._journal.keep(group)
 
     async def begin(self) -> None:
-        """See Store. On a disk that takes nothing the notes of the last process stay, and are understood once more."""
-        try:
+        """See Store. On a disk that takes nothing another death of the server would not know of the last one."""
+        with suppress(JournalError):
             await self._journal.sync()
-        except JournalError:
-            return
         await asyncio.to_thread(self._lent.begin)
 
     def lent(self, job: Job, attempt: int) -> None:
@@ -118,7 +125,9 @@ class Journalled:
 
     def done(self, job: Job) -> None:
         """See Store."""
-        self._journal.remove_one(job.entry)
+        number = job.entry
+        self._lent.done(number)
+        self._journal.remove_one(number)
 
     def again(self, job: Job, copy: Job) -> None:
         """See Store."""

@@ -1,7 +1,8 @@
 """Gathers groups into batches and hands them to the writer, one at a time: group commit.
 
 While one batch is written and synced the next one fills. A batch somebody waits for goes as soon as the writer is
-free, after the turn of the loop that began it; one nobody waits for may take `LINGER_S` to gather company. What failed
+free, after the turn of the loop that began it; one nobody waits for may take `LINGER_S` to gather company, removals
+alone `LAZY_S`. What failed
 and was not awaited is kept and goes first, every `RETRY_S` until it succeeds; what was awaited fails.
 """
 
@@ -22,6 +23,8 @@ from rrjobs.drivers.memory.journal.writer import Failed, Order, Writer, Written,
 from rrjobs.errors import JournalError
 
 LINGER_S = 0.001
+LAZY_S = 0.02
+"""A batch costs a thread switch and more: too much for each handful of settled jobs."""
 RETRY_S = 0.5
 UNSYNCED_BYTES = 8 * 2**20
 """Written and not yet synced: what is kept in memory in case the sync fails."""
@@ -76,6 +79,7 @@ class Committer:
         self._soon = False
         self._closed = False
         self._linger: asyncio.TimerHandle | None = None
+        self._lazy = False
         self._retry: asyncio.TimerHandle | None = None
         self._sync_timer: asyncio.TimerHandle | None = None
         self._sync_due = False
@@ -159,6 +163,9 @@ class Committer:
 
     def _append(self, group: Group) -> None:
         self._backlog.open.append(group)
+        if self._lazy and self._linger is not None:
+            self._linger.cancel()
+            self._linger = None
         if self._linger is None and not self._busy and not self._soon:
             self._wake()
 
@@ -170,7 +177,8 @@ class Committer:
         if self._sync_due or backlog.urgent or (backlog.queue and not self.reason):
             self._call_soon()
         elif self._linger is None and not self._soon and not self.reason and not backlog.open.empty:
-            self._linger = self._loop.call_later(LINGER_S, self._flush)
+            self._lazy = not backlog.open.groups
+            self._linger = self._loop.call_later(LAZY_S if self._lazy else LINGER_S, self._flush)
 
     def _call_soon(self) -> None:
         if not self._soon:

@@ -1,9 +1,11 @@
-"""Which entries a worker has, noted in a file beside the segments, for the process that comes after a killed one.
+"""Which entries a worker has, and which are done, noted in a file beside the segments for whoever comes after a kill.
 
-One slot of 16 bytes for each, little endian: number u64 | attempt u64, written in place when the entry is lent and left
-as it is when the entry ends: a number that is gone, or that has another attempt by now, says nothing. The write goes to
-the kernel, so that it outlives the process at once; the disk has it about `SYNC_S` later. That costs half a microsecond
-a job. A note that cannot be written is told once and missed by nobody but the count of attempts.
+One slot of 16 bytes for each, little endian: number u64 | attempt u64, written in place when the entry is lent, once
+more with the complement of its number when it is done, which no torn write can look like: so the journal itself may
+write ends in big batches. A number that is gone, or that has another attempt by now, says nothing.
+
+A write goes to the kernel, so that it outlives the process at once; the disk has it about `SYNC_S` later. It costs half
+a microsecond. A note that cannot be written is told once; what it was for may run again, its attempt unchanged.
 """
 
 import asyncio
@@ -18,6 +20,9 @@ LENT_NAME = "lent"
 SLOTS = 256
 """Of a new file; it grows when more entries are lent at once."""
 SYNC_S = 1.0
+DONE = 0
+"""In place of an attempt, for those who read."""
+_ALL_BITS = 2**64 - 1
 _SLOT = Struct("<QQ")
 _pack = _SLOT.pack
 SLOT_BYTES = _SLOT.size
@@ -52,9 +57,11 @@ class Lent:
         return noted
 
     def begin(self) -> None:
-        """Forget what was read; blocking. Not before what follows from it is on disk."""
+        """Forget what was read; blocking. What stayed would speak of other entries, should numbers be given anew."""
         if self._fd < 0:
             return
+        self._free = list(reversed(range(SLOTS)))
+        self._size = SLOTS
         try:
             self._disk.truncate(self._fd, 0)
             self._write(0, bytes(SLOTS * SLOT_BYTES))
@@ -62,8 +69,8 @@ class Lent:
             self._disk.sync_folder(self._path.parent)
         except OSError as err:
             self._trouble(err)
-        self._free = list(reversed(range(SLOTS)))
-        self._size = SLOTS
+            with suppress(OSError):
+                self._disk.truncate(self._fd, 0)
 
     def note(self, number: int, attempt: int) -> None:
         """A worker gets it now."""
@@ -76,6 +83,12 @@ class Lent:
             slot, self._size = self._size, self._size + 1
         slots[number] = slot
         self._put(slot, _pack(number, attempt))
+
+    def done(self, number: int) -> None:
+        """It was executed; the end of its entry follows with the journal."""
+        slot = self._slots.get(number, -1)
+        if slot >= 0:
+            self._put(slot, _pack(number, number ^ _ALL_BITS))
 
     def ended(self, numbers: Iterable[int]) -> None:
         """Their end is in the journal, with the kernel: before that their slots must stay as they are."""
@@ -145,4 +158,7 @@ class Lent:
 
 def _read(data: bytes) -> dict[int, int]:
     whole = len(data) - len(data) % SLOT_BYTES
-    return {number: attempt for number, attempt in _SLOT.iter_unpack(data[:whole]) if number}
+    slots = _SLOT.iter_unpack(data[:whole])
+    noted = {number: DONE if value == number ^ _ALL_BITS else value for number, value in slots if value}
+    noted.pop(0, None)
+    return noted
