@@ -255,6 +255,8 @@ async def test_compaction_keeps_what_is_live_while_pushes_and_settles_go_on(open
             group = journal.group()
             group.replace(kept[turn // 10 % 10], 2, b"changed" * 5)
             journal.keep(group)
+            if journal._compactor._task is not None:  # a loaded machine gives its thread no time otherwise
+                await asyncio.wait([journal._compactor._task])
         most = max(most, journal.state.disk_bytes)
     await journal.sync()
     assert disk.log.count("unlink") > 5
