@@ -93,7 +93,15 @@ def rrjobs(*arguments: str, cwd: Path, timeout_s: float = 60.0, **extra: str) ->
 class ServerProcess:
     """A running server. `config` is its YAML as a dict, `lines` what it printed on both streams so far."""
 
-    def __init__(self, directory: Path, config: Mapping[str, Any], flags: Sequence[str] = (), **extra: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        config: Mapping[str, Any],
+        flags: Sequence[str] = (),
+        sockets: Sequence[socket.socket] = (),
+        **extra: str,
+    ) -> None:
+        """`sockets` are passed as systemd does: from descriptor 3 on."""
         self.directory = directory
         self.config = config
         self.path = directory / ".rr.yaml"
@@ -103,8 +111,9 @@ class ServerProcess:
         notify_path = directory / f"n{next(_COUNTER)}.sock"
         self._notices.bind(str(notify_path))
         self._process = subprocess.Popen(
-            command_line("run", *flags),
+            [*_passing(sockets), *command_line("run", *flags)],
             cwd=directory,
+            pass_fds=[one.fileno() for one in sockets],
             env=environment(NOTIFY_SOCKET=str(notify_path), **extra),
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -232,6 +241,15 @@ def running(directory: Path, config: Mapping[str, Any], *flags: str, **extra: st
         yield server.ready()
     finally:
         server.close()
+
+
+def _passing(sockets: Sequence[socket.socket]) -> list[str]:
+    """A shell that puts descriptors in their places and becomes the command behind it."""
+    if not sockets:
+        return []
+    moves = " ".join(f"{3 + at}<&{one.fileno()}" for at, one in enumerate(sockets))
+    script = f'exec {moves}; export LISTEN_PID=$$ LISTEN_FDS={len(sockets)}; exec "$@"'
+    return ["bash", "-c", script, "bash"]
 
 
 def _command_of(pid: int) -> str:
