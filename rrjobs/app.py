@@ -52,7 +52,7 @@ LAST_WRITES_S = 5.0
 """How long the files of a predecessor that has ended may stay locked: the kernel takes a moment after a kill -9."""
 
 FRESH_S = 0.2
-"""How long a client that has just connected has to send its request to a server that stops."""
+"""How long a client that just connected, or was just answered, has to send a request to a server that stops."""
 
 UPLOADS_S = 5.0
 """How long requests that are still being received keep a server from stopping that has nothing else to do."""

@@ -115,11 +115,7 @@ class Customers:
                 with connection.getresponse() as answer:
                     text = answer.read().decode()
                     status = answer.status
-            except OSError as err:
-                self.failures.append(f"{path} after {time.monotonic() - began:.3f} s: {err!r}")
-                connection.close()
-                continue
-            except http.client.HTTPException as err:
+            except (OSError, http.client.HTTPException) as err:
                 self.failures.append(f"{path} after {time.monotonic() - began:.3f} s: {err!r}")
                 connection.close()
                 continue
@@ -127,7 +123,9 @@ class Customers:
                 self.failures.append(f"{path}: {status} {text[:100]}")
             elif path.startswith("/push"):
                 self.pushed.append(ident)
-            self.served[text.split()[-1] if path.startswith("/?") else "pushed"] += 1
+                self.served["pushed"] += 1
+            else:
+                self.served[text.split()[-1]] += 1
             if index % 2:
                 connection.close()
             self._enough.wait(PAUSE_S)

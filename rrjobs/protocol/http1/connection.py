@@ -20,6 +20,9 @@ from rrjobs.protocol.http1.reader import RequestReader
 from rrjobs.protocol.http1.request import HTTP_10, HTTP_11, Refusal, Request
 from rrjobs.protocol.http1.roles import Handler
 
+RECENT_S = 1.0
+"""A client that was answered so recently probably asks again."""
+
 _FRESH, _IDLE, _HEAD = range(3)
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -222,11 +225,11 @@ class Connection(Line):
             self.close_idle()
 
     def drain(self) -> None:
-        """Answer what is here, then close; at once if nothing is. A client that just came may still say what it wants:
-        its request is on the way, and closing now would be a reset.
+        """Answer what is here, then close; at once if nothing is. A client that just came, or just had an answer, may
+        say what it wants: its request may be on the way, and closing now would be a reset.
         """
         self.ending = True
-        if self._phase != _FRESH:
+        if self._phase != _FRESH and self._hub.now - self.since >= RECENT_S:
             self.end_silent()
 
     def end_silent(self) -> None:

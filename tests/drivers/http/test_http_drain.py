@@ -22,11 +22,12 @@ async def test_a_draining_server_answers_what_is_under_way_and_sends_new_request
     await asyncio.sleep(0.05)
     site.driver.stop_accepting()
     site.driver.draining(7)
-    assert await idle.ended() == b""
     partial.send(b"c")
     sent_away = await partial.response()
     assert (sent_away.status, sent_away["Retry-After"], sent_away["Connection"]) == (503, "7", "close")
     work.echo()
+    await site.driver.silence(0.2, 5.0)
+    assert await idle.ended() == b""
     answered = await busy.response()
     assert (answered.status, answered["Connection"]) == (200, "close")
     assert await busy.ended() == b""
