@@ -100,7 +100,7 @@ class HttpDriver:
         self._server.stop_accepting()
 
     def draining(self, retry_after_s: float) -> None:
-        """Answer what is under way, close connections that have been idle for a while, and send new requests away with 503 and Retry-After."""
+        """Answer what is under way, send new requests away with 503 and Retry-After, close what has long been idle."""
         self._gate.pages.leave(retry_after_s)
         self._gate.open = False
         self._server.drain()
