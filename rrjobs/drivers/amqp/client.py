@@ -65,7 +65,7 @@ class Client:
         try:
             await connection.connect()
         except (AMQPError, OSError, EOFError, ValueError) as err:
-            raise connect_trouble(err, address) from err
+            raise connect_trouble(err, address, taps.tap.last_words if taps.tap else "") from err
         except asyncio.CancelledError as err:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise

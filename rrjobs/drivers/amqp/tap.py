@@ -43,7 +43,8 @@ class Tap(asyncio.StreamReaderProtocol):
         super().__init__(reader, loop=loop)
         self.lanes: dict[int, LaneEnd] = {}
         self.on_lost: Callable[[Exception | None], None] = lambda err: None
-        self.on_word: Callable[[Any], None] = lambda method: None
+        self.on_word: Callable[[Any], None] = self._remember
+        self.last_words = ""
         self.heard_at = loop.time()
         self._now = loop.time
         self._reader = reader
@@ -95,6 +96,10 @@ class Tap(asyncio.StreamReaderProtocol):
                     self._overhear(data[at : stop + 1])
             at = stop + 1
         return at
+
+    def _remember(self, method: Any) -> None:
+        """What the broker says before somebody listens is why there is no login."""
+        self.last_words = words_of(method)
 
     def _overhear(self, whole: bytes) -> None:
         if whole[7:11] in (CONNECTION_BLOCKED, CONNECTION_UNBLOCKED, CONNECTION_CLOSE):

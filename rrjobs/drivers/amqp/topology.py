@@ -17,6 +17,8 @@ from rrjobs.drivers.amqp.words import refusal
 REDECLARE_S = SPARE_MS / 2_000
 """A delay queue is declared anew when it was declared so long ago: its expiry begins again."""
 
+_IN_USE = 406
+
 
 class Topology:
     """What one pipeline has, through one connection. Calls raise BrokerRefused or ConnectionLost."""
@@ -100,8 +102,12 @@ class Topology:
         return total
 
     async def delete(self) -> None:
-        """The queue with all that is in it; the configuration asked for it."""
-        await self._do(commands.Queue.Delete(queue=self._plan.queue), f"delete queue {self._plan.queue!r}")
+        """The queue with all that is in it, unless others still consume it; the configuration asked for it."""
+        try:
+            await self._call(commands.Queue.Delete(queue=self._plan.queue, if_unused=True))
+        except ChannelClosed as err:
+            if err.code != _IN_USE:
+                raise refusal(err, self._address, f"delete queue {self._plan.queue!r}") from err
 
     async def _declare(self, name: str, arguments: Mapping[str, Any]) -> None:
         method = commands.Queue.Declare(queue=name, durable=True, arguments=dict(arguments))

@@ -14,6 +14,7 @@ _INEQUIVALENT = re.compile(
     r"received (?P<ours>.+?) but current is (?P<theirs>.+)$",
     re.DOTALL,
 )
+_TYPE = re.compile(r" of type '\w+'")
 _KEYS = {
     "durable": "`durable`",
     "auto_delete": "`auto_delete`",
@@ -22,31 +23,33 @@ _KEYS = {
 }
 
 
-def connect_trouble(err: Exception, address: Address) -> DriverError:
-    """Why there is no connection."""
-    text = str(err)
-    if isinstance(err, ProbableAuthenticationError | AuthenticationError):
+def connect_trouble(err: Exception, address: Address, last_words: str) -> DriverError:
+    """Why there is no connection; `last_words` are the broker's, when it said any."""
+    text = last_words or str(err)
+    if text.startswith("403") or isinstance(err, ProbableAuthenticationError | AuthenticationError):
         return BrokerRefused(
             f"{address.place} refuses user {address.user!r}: wrong password, unknown user, or not allowed from this "
-            f"host; see `amqp.addr` ({text})"
+            f"host; see `amqp.addr` ({_plain(text)})"
         )
     if "not found" in text and "vhost" in text:
         return BrokerRefused(f"there is no vhost {address.vhost!r} on {address.host}:{address.port}; see `amqp.addr`")
+    if text.endswith("is down"):
+        return BrokerUnreachable(f"vhost {address.vhost!r} of {address.host}:{address.port} is down")
     if "access to vhost" in text or "NOT_ALLOWED" in text:
         return BrokerRefused(
             f"user {address.user!r} may not use vhost {address.vhost!r} of {address.host}:{address.port}: "
-            f"give it permissions there ({text})"
+            f"give it permissions there ({_plain(text)})"
         )
     if isinstance(err, ssl.SSLError):
         return BrokerRefused(f"TLS with {address.place} failed: {err.reason or text}; see `amqp.tls` and the port")
-    return BrokerUnreachable(f"{address.place}: {_why(err)}")
+    return BrokerUnreachable(f"{address.place}: {_plain(last_words) or _why(err)}")
 
 
 def _why(err: Exception) -> str:
     if isinstance(err, ConnectionRefusedError):
         return "connection refused: is RabbitMQ running there?"
     text = str(err)
-    if "unexpectedly closed" in text or "Unexpected" in text or "frame" in text.lower():
+    if any(word in text for word in ("unexpectedly closed", "Unexpected", "connection reset", "rame")):
         return "does not answer as an AMQP 0-9-1 broker does; is this the port of RabbitMQ, with or without TLS?"
     return text or type(err).__name__
 
@@ -72,10 +75,10 @@ def refusal(err: ChannelClosed, address: Address, doing: str, hint: str = "") ->
 
 
 def _value(text: str) -> str:
-    return text.strip().removeprefix("the value ").removesuffix(" of type").strip()
+    return _TYPE.sub("", text.strip().removeprefix("the value "))
 
 
 def _plain(text: str) -> str:
     """Without the broker's own name of the error."""
     head, separator, rest = text.partition(" - ")
-    return rest if separator and head.isupper() else text
+    return rest if separator and head.upper() == head else text
