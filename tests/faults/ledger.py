@@ -6,6 +6,7 @@ import os
 import random
 import signal
 from collections import Counter
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,17 +23,26 @@ WORKERS = 2
 class Ledger:
     """One journey of jobs through any number of servers. `accepted` are the ids whose push returned."""
 
-    def __init__(self, folder: Path, pipeline: dict[str, Any], prefetch: int | str = PREFETCH) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        pipeline: dict[str, Any],
+        prefetch: int | str = PREFETCH,
+        sections: Mapping[str, Any] | None = None,
+    ) -> None:
+        """`sections`: the driver's own. Two ledgers of one folder are two servers on one queue."""
         self.folder = folder
         self.path = folder / "ledger.txt"
         self.accepted: list[str] = []
         self.kills = 0
         self._pushed = 0
         self._rpc = f"tcp://127.0.0.1:{free_port()}"
+        self.status = f"127.0.0.1:{free_port()}"
+        self.environment = {"LEDGER": str(self.path)}
         self._config = {
             "server": {
                 "command": ["php", str(ROOT / "php/tests/workers/ledger.php")],
-                "env": {"LEDGER": str(self.path)},
+                "env": self.environment,
             },
             "jobs": {
                 "pool": {"num_workers": WORKERS, "prefetch": prefetch},
@@ -42,6 +52,8 @@ class Ledger:
             "rpc": {"listen": self._rpc},
             "logs": {"mode": "production"},
             "endure": {"grace_period": "10s"},
+            "status": {"address": self.status, "liveness_s": 2},
+            **(sections or {}),
         }
         self.server: ServerProcess
         self._servers: list[ServerProcess] = []
@@ -77,15 +89,22 @@ class Ledger:
         self.kills += 1
 
     def left(self) -> int:
-        """Jobs waiting, delayed or running."""
-        with RpcClient(self._rpc) as client:
+        """Jobs waiting, delayed or running; more than any number when nobody can tell."""
+        with suppress(RpcError), RpcClient(self._rpc) as client:
             (row,) = client.json("jobs.Stat", {})["stats"]
-        return int(row.get("active", 0)) + int(row.get("delayed", 0))
+            if not row.get("error"):
+                return sum(int(row.get(name, 0)) for name in ("active", "delayed", "reserved"))
+        return 1 << 62
 
-    def settle(self) -> None:
-        """Until nothing is left; then stop."""
-        wait_until(lambda: self.left() == 0, "all jobs have run", 60)
+    def settle(self, dead: int = 0) -> None:
+        """Until all accepted jobs, less the dead ones, have ended and nothing is left; then stop."""
+        wait_until(lambda: self.missing() <= dead and self.left() == 0, "all jobs have run", 90)
         assert self.server.stop() == 0
+
+    def missing(self) -> int:
+        """Accepted jobs that have not ended."""
+        ended = self.lines("end")
+        return sum(1 for ident in self.accepted if not ended[ident])
 
     def lines(self, word: str) -> Counter[str]:
         """How often each job has written this."""

@@ -20,6 +20,9 @@ from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
 from rrjobs.runtime.address import parse_dsn
 
+PATIENCE_S = 10.0
+"""How long a reply may be owed, beside the time that a request for a job may wait."""
+
 LOOK_S = 3600
 """How long dead letters may be looked at in one go."""
 
@@ -53,6 +56,7 @@ class BeanstalkConnection:
         stats = parse_stats((await self._wire.ask(b"stats\r\n")).body)
         self._max_bytes = stats.get("max-job-size", 65535)
         self._start(self._leases.run())
+        self._start(self._listen())
         return self
 
     async def publish(self, jobs: Sequence[Job]) -> None:
@@ -180,6 +184,17 @@ class BeanstalkConnection:
         for job in jobs:
             if self._reserver is not None:
                 self._reserver.settled(job)
+
+    async def _listen(self) -> None:
+        """beanstalkd has no heartbeat: what owes a reply for too long is given up."""
+        while True:
+            await asyncio.sleep(1.0)
+            for wire in self._wires():
+                wire.give_up(PATIENCE_S + self._config.reserve_timeout_s)
+
+    def _wires(self) -> list[Wire]:
+        own = [wire for wire in (self._wire, self._dead_wire) if wire is not None]
+        return own + (self._reserver.wires if self._reserver is not None else [])
 
     async def _touch(self, jobs: Sequence[Reserved]) -> None:
         for job in jobs:

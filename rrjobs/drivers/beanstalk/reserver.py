@@ -46,7 +46,7 @@ class Reserver:
         self._prefetch = prefetch
         self._wait = b"reserve-with-timeout %d\r\n" % max(1, wait_s)
         self._arrived = arrived
-        self._wires: list[Wire] = []
+        self.wires: list[Wire] = []
         self._asker: Wire | None = None
         self._dry = True
         self._asked = 0
@@ -69,7 +69,7 @@ class Reserver:
     async def stop(self) -> None:
         """Once it returns nothing arrives any more."""
         self._stopping = True
-        for wire in [wire for wire in self._wires if wire.waits]:
+        for wire in [wire for wire in self.wires if wire.waits]:
             self._drop(wire)
         self._changed.set()
         while self._asked or self._learning:
@@ -88,7 +88,7 @@ class Reserver:
 
     def close(self) -> None:
         """All wires; what they hold is ready again."""
-        for wire in list(self._wires):
+        for wire in list(self.wires):
             self._drop(wire)
 
     def lost(self) -> None:
@@ -100,10 +100,10 @@ class Reserver:
         self._quiet.set()
 
     async def _wait_for_one(self) -> None:
-        wire = next((wire for wire in self._wires if not wire.held), None)
+        wire = next((wire for wire in self.wires if not wire.held), None)
         if wire is None:
             wire = await self._open_wire()
-            self._wires.append(wire)
+            self.wires.append(wire)
         if self._stopping:
             return
         wire.waits = True
@@ -167,8 +167,8 @@ class Reserver:
             self._quiet.set()
 
     def _drop(self, wire: Wire) -> None:
-        if wire in self._wires:
-            self._wires.remove(wire)
+        if wire in self.wires:
+            self.wires.remove(wire)
         wire.abort() if wire.waits else wire.close()
 
 

@@ -37,6 +37,7 @@ class Wire(asyncio.Protocol):
         self._lost = lost
         self._transport: asyncio.Transport | None = None
         self._pending: deque[Done] = deque()
+        self._heard = 0.0
         self._futures: set[asyncio.Future[Reply]] = set()
         self._buffer = b""
         self._out: list[bytes] = []
@@ -49,6 +50,8 @@ class Wire(asyncio.Protocol):
             raise ConnectionLost(self._closed)
         if not self._out:
             self._loop.call_soon(self._flush)
+        if not self._pending:
+            self._heard = self._loop.time()
         self._out.append(command)
         self._pending.append(done)
 
@@ -59,6 +62,11 @@ class Wire(asyncio.Protocol):
         self._futures.add(future)
         future.add_done_callback(self._futures.discard)
         return future
+
+    def give_up(self, patience_s: float) -> None:
+        """End it when it has owed a reply and sent nothing for so long: a frozen server, a link that loses bytes."""
+        if self._pending and not self._closed and self._loop.time() - self._heard > patience_s:
+            self._broken(f"beanstalkd has not answered for {patience_s:g} s")
 
     def close(self) -> None:
         """Jobs that it holds are ready again at once. Safe twice."""
@@ -86,6 +94,7 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio."""
+        self._heard = self._loop.time()
         buffer = self._buffer + data if self._buffer else data
         at = 0
         try:

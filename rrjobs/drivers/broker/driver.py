@@ -54,6 +54,7 @@ class BrokerDriver:
         self._closed = False
         self._consuming: Connection | None = None
         self._steering = asyncio.Lock()
+        self._mute_since = 0.0
 
     async def open(self) -> None:
         """Connect and declare. Raises BrokerRefused, or BrokerUnreachable after the patience of the start."""
@@ -124,12 +125,19 @@ class BrokerDriver:
             try:
                 async with asyncio.timeout(COUNTS_S):
                     active, delayed, reserved = await connection.counts()
+                self._mute_since = 0.0
             except (TimeoutError, DriverError) as err:
-                error = str(err) or f"{self._broker.place} does not tell its counts"
-        alive = self._link.down_s < self._surroundings.liveness_s
+                error = str(err) or f"{self._broker.place} does not answer"
+                self._mute_since = self._mute_since or asyncio.get_running_loop().time() - COUNTS_S
+        alive = max(self._link.down_s, self._mute_s) < self._surroundings.liveness_s
         ready = not self._paused and alive
         shown = error if ready or not alive else ""
         return SourceState(self.name, self._broker.queue, ready, active, delayed, reserved, shown)
+
+    @property
+    def _mute_s(self) -> float:
+        """For how long the broker has not told its counts."""
+        return asyncio.get_running_loop().time() - self._mute_since if self._mute_since else 0.0
 
     async def delayed(self, limit: int) -> list[DelayedJob]:
         """No broker lists them."""

@@ -1,0 +1,161 @@
+"""No job lost, none looped, whatever happens to workers, servers, brokers and links: by a ledger, with real PHP."""
+
+import os
+import random
+import urllib.request
+
+import pytest
+from ledger import WORKERS
+from server_process import wait_until
+from servers.link import Direction, Fault
+
+ROUNDS = int(os.environ.get("SOAK_ROUNDS", "1"))
+
+
+def check(book, extra: int) -> None:
+    """Every accepted job has run to its end, and no more runs began than `extra` allows."""
+    begun, ended = book.lines("start"), book.lines("end")
+    lost = [ident for ident in book.accepted if not ended[ident]]
+    assert not lost, f"{len(lost)} of {len(book.accepted)} jobs are lost: {lost[:5]}"
+    again = sum(begun.values()) - len(begun)
+    print(f"{len(book.accepted)} accepted, {again} extra runs, {extra} allowed")
+    assert again <= extra, f"{again} extra runs, at most {extra} deliveries were in flight at the faults"
+
+
+def some_have_run(book, number: int = 10) -> None:
+    wait_until(lambda: book.lines("end").total() >= number, f"{number} have run", 30)
+
+
+def test_kill_9_of_workers_and_of_the_server(ledger, stage):
+    book = ledger()
+    for _ in range(ROUNDS + 1):
+        book.start()
+        before = book.lines("end").total()
+        book.push(60, ms=5)
+        some_have_run(book, before + 10)
+        book.kill_worker()
+        book.push(20, ms=5)
+        some_have_run(book, before + 30)
+        book.kill_server()
+    book.start()
+    book.settle()
+    check(book, book.kills * max(stage.prefetch, 2 * WORKERS))
+
+
+def test_a_stop_under_load_doubles_nothing(ledger, stage):
+    book = ledger()
+    for _ in range(ROUNDS):
+        book.start()
+        book.push(150, ms=4)
+        some_have_run(book)
+        assert book.server.stop() == 0
+    assert len(book.lines("end")) < len(book.accepted)
+    book.start()
+    book.settle()
+    check(book, 0)
+
+
+def test_the_broker_is_killed_and_comes_back(ledger, stage):
+    if not stage.lasting:
+        assert stage.driver == "sqs", "every other broker keeps what it accepted"
+        return
+    book = ledger()
+    book.start()
+    for _ in range(ROUNDS):
+        before = book.lines("end").total()
+        book.push(150, ms=4)
+        some_have_run(book, before + 20)
+        stage.server.restart(crash=True)
+        book.push(10, ms=1)
+    book.settle()
+    check(book, ROUNDS * stage.prefetch)
+
+
+def test_the_broker_is_frozen_for_a_while_and_readiness_tells(ledger, stage):
+    book = ledger()
+    book.start()
+    book.push(150, ms=4)
+    some_have_run(book)
+    stage.server.freeze()
+    try:
+        wait_until(lambda: not ready(book), "readiness is red", 60)
+    finally:
+        stage.server.thaw()
+    wait_until(lambda: ready(book), "readiness is green again", 60)
+    book.settle()
+    check(book, 2 * stage.prefetch)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0], ids=["before", "during", "after"])
+@pytest.mark.parametrize("moment", ["publish", "confirm"])
+def test_the_link_is_cut_around_a_push(ledger, stage, moment, share):
+    book = ledger()
+    book.start()
+    book.push(5)
+    some_have_run(book, 5)
+    way, pattern = (Direction.UP, stage.publish_bytes) if moment == "publish" else (Direction.DOWN, stage.confirm_bytes)
+    trap = stage.proxy.trap(way, pattern, Fault.CUT, forward=share)
+    book.push(5)
+    trap.wait(20)
+    book.push(5)
+    assert len(book.accepted) >= 10
+    book.settle()
+    check(book, stage.prefetch)
+
+
+def test_the_link_is_cut_again_and_again_while_jobs_run(ledger, stage):
+    book = ledger()
+    book.start()
+    cuts = 3 * ROUNDS
+    for number in range(cuts):
+        before = book.lines("end").total()
+        book.push(60, ms=3)
+        some_have_run(book, before + random.randint(1, 40))
+        stage.proxy.reset() if number % 2 else stage.proxy.cut()
+    book.settle()
+    check(book, cuts * stage.prefetch)
+
+
+def test_a_link_that_loses_all_bytes_is_found_out(ledger, stage):
+    book = ledger()
+    book.start()
+    book.push(100, ms=4)
+    some_have_run(book)
+    made = stage.proxy.made
+    stage.proxy.swallow()
+    stage.proxy.wait_for_made(made + 1, 90)
+    stage.proxy.cut()
+    stage.proxy.restore()
+    book.settle()
+    check(book, 2 * stage.prefetch)
+
+
+def test_poison_runs_three_times_and_all_others_once(ledger, stage):
+    book = ledger(max_crashes=3)
+    book.start()
+    book.push(1, die=9)
+    book.push(40, ms=1)
+    book.settle(dead=1)
+    runs = book.lines("start")
+    assert runs["job-0"] == 3
+    assert {runs[ident] for ident in book.accepted if ident != "job-0"} == {1}
+
+
+def test_two_servers_on_one_queue_and_one_of_them_is_killed(ledger, stage):
+    first, second = ledger(), ledger()
+    first.start()
+    second.start()
+    first.push(200, ms=4)
+    some_have_run(first, 40)
+    second.kill_server()
+    first.settle()
+    check(first, stage.prefetch)
+
+
+def ready(book) -> bool:
+    """What the readiness probe says."""
+    try:
+        with urllib.request.urlopen(f"http://{book.status}/ready?plugin=jobs", timeout=20) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
