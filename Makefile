@@ -31,6 +31,11 @@ doctor: ## say what this machine misses for the servers and the example
 	@PYTHONPATH=tests $(PYTHON) -m servers doctor
 	@.venv/bin/rrjobs -c config/any.yaml doctor
 
+soak: ## the long legs of the fault tests: kills, resets, leaks, models; half an hour, SOAK_S=seconds of the longest
+	@.ci/setup test
+	@SOAK_ROUNDS=$${SOAK_ROUNDS:-34} SOAK_RESETS=$${SOAK_RESETS:-200} SOAK_S=$${SOAK_S:-600} SOAK_EXAMPLES=$${SOAK_EXAMPLES:-3000} SOAK_SEEDS=$${SOAK_SEEDS:-200} \
+		$(PYTHON) -m pytest -v -s -m soak --timeout 3600
+
 lock: ## compile the locked requirements again
 	@.venv/bin/python -m pip install -q uv
 	@.venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 pyproject.toml -o requirements.txt

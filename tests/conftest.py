@@ -34,7 +34,11 @@ from servers.process import lasting_processes
 
 uvloop.new_event_loop().close()  # libuv opens a pipe for the whole process with its first loop: no leak of a test
 
-hypothesis.settings.register_profile("project", deadline=None)  # how long an example takes is the machine's affair
+hypothesis.settings.register_profile(
+    "project",
+    max_examples=int(os.environ.get("SOAK_EXAMPLES", "100")),
+    deadline=None,  # how long an example takes is the machine's affair
+)
 hypothesis.settings.load_profile("project")
 
 LEAK_GRACE_S = 3.0

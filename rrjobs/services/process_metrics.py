@@ -1,5 +1,6 @@
 """This process as metrics, under the names that every Prometheus client uses."""
 
+import asyncio
 import os
 import resource
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 def process_families() -> Iterator[Family]:
-    """From /proc."""
+    """From /proc, and the event loop that runs this."""
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     user, system, started, virtual, resident = (int(fields[index]) for index in (11, 12, 19, 20, 21))
     cpu_s = (user + system) / _TICKS
@@ -24,6 +25,9 @@ def process_families() -> Iterator[Family]:
     yield single("process_max_fds", "gauge", "Maximum number of open file descriptors.", limit)
     yield single("process_virtual_memory_bytes", "gauge", "Virtual memory size in bytes.", virtual)
     yield single("process_resident_memory_bytes", "gauge", "Resident memory size in bytes.", resident * _PAGE_BYTES)
+    yield single(
+        "rrjobs_event_loop_tasks", "gauge", "Tasks of the event loop that have not ended.", len(asyncio.all_tasks())
+    )
     yield single("process_start_time_seconds", "gauge", "Start time of the process since unix epoch in seconds.", start)
 
 

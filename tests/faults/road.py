@@ -21,6 +21,9 @@ from rrjobs.worker.pool import Pool
 SETTLE_S = 30.0
 """By the virtual clock."""
 
+STILL_TURNS = 4
+"""In which no program does anything, until nothing more is to be expected of the loop."""
+
 CAPACITY = 12
 PIPE_BYTES = 60_000
 
@@ -259,15 +262,16 @@ class Road:
     def quiet(self) -> None:
         """Turn until nobody does anything any more."""
         still = 0
-        while still < 4:
+        while still < STILL_TURNS:
             still = 0 if self.turn() else still + 1
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         """Turn until it holds."""
-        deadline = self.clock.now + SETTLE_S
+        deadline, still = self.clock.now + SETTLE_S, 0
         while not condition():
             assert self.clock.now < deadline, f"did not happen: {what}; {self}"
-            if not self.turn():
+            still = 0 if self.turn() else still + 1
+            if still >= STILL_TURNS:
                 self.loop.pass_over(0.1)
 
     def until_done(self, task: asyncio.Task[Any]) -> Any:

@@ -1,8 +1,8 @@
 """Deliveries over workers that do anything at any moment: each is settled once, in order, by its own answer."""
 
-import os
 from pathlib import Path
 
+import pytest
 from fake_worker import Doing, Program
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -278,10 +278,5 @@ class RoadModel(RuleBasedStateMachine):
             program.read_on()
 
 
-TestRoad = RoadModel.TestCase
-TestRoad.settings = settings(
-    max_examples=int(os.environ.get("ROAD_EXAMPLES", "100")),
-    stateful_step_count=40,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+TestRoad = pytest.mark.soak(RoadModel.TestCase)
+TestRoad.settings = settings(stateful_step_count=40, suppress_health_check=list(HealthCheck))

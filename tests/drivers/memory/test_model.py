@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -179,5 +180,5 @@ class MemoryDriverMachine(RuleBasedStateMachine):
         self.loop.close()
 
 
-TestMemoryDriver = MemoryDriverMachine.TestCase
-TestMemoryDriver.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestMemoryDriver = pytest.mark.soak(MemoryDriverMachine.TestCase)
+TestMemoryDriver.settings = settings(stateful_step_count=40)

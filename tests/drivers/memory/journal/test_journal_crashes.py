@@ -1,6 +1,7 @@
 """Every call to the disk is once the moment of a crash, and once fails; what is recovered is held against a model."""
 
 import asyncio
+import os
 import random
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,8 +19,9 @@ from rrjobs.runtime.events import Events
 
 SMALL = {"segment_bytes": 400, "reserve_bytes": 0}
 JOB, LETTER = 1, 2
-SEEDS = range(30)
+SEEDS = range(int(os.environ.get("SOAK_SEEDS", "30")))
 MOST_CALLS = 400
+pytestmark = pytest.mark.soak
 
 
 def recovered(disk: MemoryDisk) -> State:

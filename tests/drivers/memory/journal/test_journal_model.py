@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from journal_doubles import FOLDER, MemoryDisk
@@ -111,7 +112,8 @@ def as_state(found: Recovered) -> State:
     return {number: (kind, payload) for number, kind, payload in found}
 
 
-@settings(max_examples=300, deadline=None)
+@pytest.mark.soak
+@settings(max_examples=max(300, settings.default.max_examples))
 @given(sync=st.sampled_from(Sync), steps=st.lists(STEPS, max_size=60))
 def test_a_journal_holds_what_it_promised_whatever_is_done_to_it(sync, steps):
     async def run() -> None:

@@ -4,6 +4,7 @@ What the next driver finds is held against what may be: every accepted job once,
 """
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -29,8 +30,9 @@ from rrjobs.runtime.events import Events
 from rrjobs.worker.load import Fault, FaultKind
 
 SMALL = JournalConfig(segment_bytes=600, reserve_bytes=0)
-SEEDS = range(12)
+SEEDS = range(int(os.environ.get("SOAK_SEEDS", "12")))
 MOST_CALLS = 400
+pytestmark = pytest.mark.soak
 DEAD, GONE = -1, 0
 """Where a job may be, beside its attempt when it is queued."""
 ERROR, CRASH = Fault(FaultKind.ERROR, "no"), Fault(FaultKind.CRASHED, "died", signal=9)
