@@ -98,7 +98,7 @@ class App:
         if root.jobs is not None:
             on_push = self._job_metrics.pushed if self._job_metrics else None
             drivers = DriverTable(self._surroundings(loaded, root.jobs), root.driver_sections())
-            self.registry = Registry(self._job_sink, events, root.jobs, drivers, on_push)
+            self.registry = Registry(self._job_sink, events, root.jobs, drivers, on_push, self.dispatcher.floor)
         stat = self.registry.stat if self.registry else None
         consumed = frozenset(root.jobs.consume) if root.jobs else frozenset()
         self._liveness = Liveness(self.fleet.all(), self.dispatcher, events, self._liveness_s)

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from rrjobs.cli.limits import limits
 from rrjobs.cli.options import options_of
 from rrjobs.cli.refusal import plain
 from rrjobs.errors import RpcError, ServerUnreachable
@@ -25,6 +26,8 @@ _NOTHING = {
     "reserved": 0,
     "ready": False,
     "priority": 0,
+    "held": 0,
+    "held_why": "",
 }
 """What a reply leaves out is zero: programs that read ours need not know that."""
 
@@ -43,7 +46,7 @@ def jobs(context: click.Context, list_: bool, pause_: str | None, resume_: str |
         return
     asked = {"Pause": pause_, "Resume": resume_, "Destroy": destroy_}
     if not list_ and not any(asked.values()):
-        raise click.UsageError("say what to do: list, stat, pause, resume, push, destroy")
+        raise click.UsageError("say what to do: list, stat, limits, pause, resume, push, destroy")
     with _client(context) as client:
         for method, names in asked.items():
             if names:
@@ -68,7 +71,9 @@ def stat(context: click.Context, as_json: bool) -> None:
     """One pipeline by line."""
     with _client(context) as client:
         reply: Any = client.json("jobs.Stat", {})
-    rows = [_NOTHING | row for row in reply.get("stats", [])]
+        told: Any = client.json("informer.Jobs", "jobs")
+    held = {row["Pipeline"]: {"held": row["Held"], "held_why": row["HeldWhy"]} for row in told or ()}
+    rows = [_NOTHING | row | held.get(row["pipeline"], {}) for row in reply.get("stats", [])]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -76,6 +81,8 @@ def stat(context: click.Context, as_json: bool) -> None:
         state = "ready" if row["ready"] else "paused"
         counts = " ".join(f"{key}={row[key]}" for key in ("active", "delayed", "reserved"))
         click.echo(f"{row['pipeline']}: {row['driver']} {state} priority={row['priority']} {counts}")
+        if row["held"]:
+            click.echo(f"  held back: {row['held_why']}")
 
 
 @jobs.command("delayed", help="Jobs that wait for their time, retries too, the first to come due first.")
@@ -137,6 +144,8 @@ def _named(method: str, text: str) -> click.Command:
 
     return command
 
+
+jobs.add_command(limits)
 
 for _method, _text in (
     ("Pause", "Stop consuming; pushes are still taken."),

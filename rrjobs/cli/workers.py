@@ -90,10 +90,13 @@ def _workers_table(name: str, rows: list[dict[str, Any]]) -> Table:
 
 def _pipelines_table(rows: list[dict[str, Any]]) -> Table:
     table = Table(title="Pipelines", title_justify="left")
-    for column in ("STATUS", "PIPELINE", "DRIVER", "QUEUE", "ACTIVE", "DELAYED", "RESERVED"):
+    for column in ("STATUS", "PIPELINE", "DRIVER", "QUEUE", "ACTIVE", "HELD", "DELAYED", "RESERVED"):
         table.add_column(column)
     for row in rows:
         status = "READY" if row["Ready"] else "PAUSED/STOPPED"
-        counts = (str(row[key]) for key in ("Active", "Delayed", "Reserved"))
+        counts = (str(row[key]) for key in ("Active", "Held", "Delayed", "Reserved"))
         table.add_row(status, row["Pipeline"], row["Driver"], row["Queue"], *counts)
+    held = [f"{row['Pipeline']}: {row['HeldWhy']}" for row in rows if row["HeldWhy"]]
+    table.caption = "\n".join(held) or None
+    table.caption_justify = "left"
     return table

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from rrjobs.config.capacity_rules import check_reserves
 from rrjobs.config.dotenv import read_dotenv
 from rrjobs.config.files import read_text
 from rrjobs.config.include import apply_includes
@@ -163,6 +164,7 @@ def _check(tree: Node, reading: Reading, environment: Mapping[str, str]) -> None
 
         complain(err, Root, tree, findings)
         return
+    check_reserves(root, tree, findings)
     if findings.errors:
         return
     merged = plain(tree)

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, PlainValidator, ValidationInfo, WithJsonSchema, model_validator
 
+from rrjobs.pipeline.limits.config import LimitsConfig
 from rrjobs.pipeline.policy import DEFAULT_MAX_CRASHES, MAX_RUNS, Policy
 from rrjobs.pipeline.retry_config import DeadLetterConfig, Failing, RetryConfig
 from rrjobs.runtime.section import Section, setting
@@ -24,17 +25,9 @@ def _driver_config(value: object, info: ValidationInfo) -> Section:
     return model.model_validate(value, context=info.context)
 
 
-class PipelineConfig(Section):
-    """One named route of jobs, bound to a driver."""
+class RouteConfig(Section):
+    """What every pipeline is."""
 
-    not_yet: ClassVar[Mapping[str, str]] = {
-        "reserve": "",
-        "max_workers": "",
-        "aging_s": "",
-        "concurrency": "",
-        "concurrency_key": "",
-        "rate": "",
-    }
     fallbacks: ClassVar[Mapping[str, str]] = {"priority": "config.priority"}
 
     driver: str = setting(..., "Name of the driver: memory.")
@@ -68,6 +61,10 @@ class PipelineConfig(Section):
         if "priority" not in data and isinstance(config, Mapping) and config.get("priority") is not None:
             return {**data, "priority": config["priority"]}
         return data
+
+
+class PipelineConfig(LimitsConfig, RouteConfig):
+    """One named route of jobs, bound to a driver."""
 
 
 class OptionsConfig(Section):

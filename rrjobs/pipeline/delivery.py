@@ -9,6 +9,7 @@ States, and who moves them:
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Protocol
 
 import orjson
@@ -38,7 +39,10 @@ class Delivery(ABC):
     `attempt` counts executions from 1, `crashes` those that killed their worker.
     """
 
-    __slots__ = ("attempt", "cancelled", "crashes", "kind", "lane", "pipeline", "priority", "refusals")
+    __slots__ = ("attempt", "cancelled", "crashes", "kind", "lane", "pipeline", "priority", "refusals", "since")
+
+    since: float
+    """When it began to wait, by the monotonic clock; set only where that counts."""
 
     mode: ClassVar[str] = ""
 
@@ -80,6 +84,14 @@ class Delivery(ABC):
     @abstractmethod
     def dropped(self, reason: str) -> None:
         """The pipeline is closing and this delivery was never lent: give it back to where it came from."""
+
+    def waits_since(self, clock: Callable[[], float]) -> float:
+        """When somebody asked this first."""
+        try:
+            return self.since
+        except AttributeError:
+            self.since = clock()
+            return self.since
 
     def cancel(self) -> None:
         """Nobody wants it any more; it is dropped unseen if it was not lent yet."""

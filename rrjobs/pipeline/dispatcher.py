@@ -5,9 +5,10 @@ from collections import Counter
 from collections.abc import Mapping
 
 from rrjobs.pipeline.capacity import Capacity
-from rrjobs.pipeline.drain import Drain
+from rrjobs.pipeline.drain import STOPPING, Drain
 from rrjobs.pipeline.driver import Sink
 from rrjobs.pipeline.lane import Lane
+from rrjobs.pipeline.limits.floor import Floor
 from rrjobs.pipeline.prefetch import Prefetch
 from rrjobs.runtime.events import Events
 from rrjobs.worker.pool import Pool
@@ -18,12 +19,14 @@ class Dispatcher:
 
     def __init__(self, capacity: int, events: Events) -> None:
         self._capacity = Capacity(capacity)
+        self.floor = Floor()
         self._lanes: dict[str, Lane] = {}
         self._events = events
 
     def add_lane(self, name: str, pool: Pool, prefetch: Mapping[str, int | str]) -> None:
         """Serve what is put into this lane from this pool; `prefetch` is a depth or `auto` per mode."""
-        self._lanes[name] = Lane(name, pool, Prefetch(prefetch), self._capacity)
+        lane = self._lanes[name] = Lane(name, pool, Prefetch(prefetch), self._capacity)
+        self.floor.add(lane)
 
     def sink(self, lane: str) -> Sink:
         """The way into a lane; raises KeyError."""
@@ -53,7 +56,7 @@ class Dispatcher:
         lanes = list(self._lanes.values())
         for lane in lanes:
             lane.draining = True
-        queued = sum((lane.drop_all() for lane in lanes), Counter())
+        queued = self.floor.drop_all(STOPPING) + sum((lane.drop_all() for lane in lanes), Counter())
         drain = Drain([lane.pool for lane in lanes], queued)
         for lane in lanes:
             if not lane.running:

@@ -18,6 +18,10 @@ class Feeder(ABC):
         self._idle = pool.idle
         self._take_idle = pool.idle.pop if pool.scales else pool.idle.popleft  # else none would idle for long
 
+    def take_from(self, queue: LaneQueue) -> None:
+        """Another queue has taken the place of the one there was, with all that was in it."""
+        self._queue = queue
+
     @abstractmethod
     def came(self, delivery: Delivery) -> None:
         """A new delivery: lend it now or later."""

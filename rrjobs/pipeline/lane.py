@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from rrjobs.errors import PoolStopped
+from rrjobs.pipeline.aging_lane_queue import AgingLaneQueue
 from rrjobs.pipeline.capacity import Capacity
 from rrjobs.pipeline.delivery import Delivery
 from rrjobs.pipeline.feed_ahead import AheadFeed
@@ -28,7 +29,7 @@ class Lane:
         self.draining = False
         self.quiet = asyncio.Event()
         self._oldest = Oldest() if pool.scales else None
-        self._queue = LaneQueue(capacity, self._oldest)
+        self._queue: LaneQueue = LaneQueue(capacity, self._oldest)
         self._prefetch = prefetch
         self._capacity = capacity
         self._feeder: Feeder = (
@@ -67,6 +68,13 @@ class Lane:
     def when_room(self, wake: Callable[[], None]) -> None:
         """See Sink."""
         self._capacity.ask(wake)
+
+    def let_age(self, agings: dict[str, float]) -> None:
+        """From now on waiting counts for these pipelines, also for what is queued: `aging_s` by name."""
+        queue = AgingLaneQueue(self._capacity, self._oldest, agings)
+        self._queue.move_to(queue)
+        self._queue = queue
+        self._feeder.take_from(queue)
 
     def remove(self, pipeline: str) -> list[Delivery]:
         """See Sink."""

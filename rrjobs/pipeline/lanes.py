@@ -49,7 +49,7 @@ class LanedSink:
         return [delivery for sink in self._used.values() for delivery in sink.remove(pipeline)]
 
     def _lane(self, delivery: Delivery) -> Sink | None:
-        name = _pool_of(delivery)
+        name = pool_of(delivery)
         if name is None and self._default is not None:
             return self._default
         if name not in self._used:
@@ -62,7 +62,8 @@ class LanedSink:
         return self._used[name]
 
 
-def _pool_of(delivery: Delivery) -> str | None:
+def pool_of(delivery: Delivery) -> str | None:
+    """The pool that this job names itself."""
     if not isinstance(delivery, JobDelivery) or delivery.job.headers is NO_HEADERS:
         return None
     values = delivery.job.headers.get(POOL_HEADER)

@@ -13,6 +13,10 @@ from rrjobs.pipeline.expected import Expected, Holder
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.judge import PolicyJudge
 from rrjobs.pipeline.lanes import LanedSink, Sinks
+from rrjobs.pipeline.limits.config import declared_limits
+from rrjobs.pipeline.limits.control import Control
+from rrjobs.pipeline.limits.floor import Floor
+from rrjobs.pipeline.limits.limits import Limits
 from rrjobs.pipeline.retry_config import Failing, declared_failing
 from rrjobs.pipeline.route import FIRST_BACKOFF_S, MAX_BACKOFF_S, PushListener, Route
 from rrjobs.pipeline.state import PipelineState
@@ -41,7 +45,13 @@ class Registry:
     """Pipelines by name. Started once by `start`, ended by `close`; every other call is for the time in between."""
 
     def __init__(
-        self, sinks: Sinks, events: Events, config: JobsConfig, drivers: Drivers, on_push: PushListener | None = None
+        self,
+        sinks: Sinks,
+        events: Events,
+        config: JobsConfig,
+        drivers: Drivers,
+        on_push: PushListener | None = None,
+        floor: Floor | None = None,
     ) -> None:
         self._sinks = sinks
         self._events = events
@@ -53,6 +63,7 @@ class Registry:
         self._opening: set[str] = set()
         self._expected: Expected | None = None
         self._late: set[asyncio.Task[None]] = set()
+        self.limits = Control(floor or Floor(), events)
 
     async def start(self, holder: Holder | None = None) -> None:
         """Open the configured pipelines; when one cannot be opened none is left open and ConfigError tells all.
@@ -100,6 +111,8 @@ class Registry:
             await asyncio.wait(self._late)
         routes, self._routes = self._routes, {}
         failed = await self._each(routes, lambda name: routes[name].close())
+        for name in routes:
+            self.limits.leave(name)
         for name, err in failed.items():
             self._events.emit("pipeline.failed", pipeline=name, error=str(err))
 
@@ -145,12 +158,13 @@ class Registry:
             raise DriverError(f"the pipeline has no name, driver: {driver}")
         if name in self._routes or name in self._opening or (self._expected is not None and name in self._expected):
             raise PipelineExists(f"pipeline already exists, name: {name}, driver: {driver}")
-        failing = declared_failing(spec)
-        sink = self._sink(spec.get("pool") or None)
+        failing, limits = declared_failing(spec), declared_limits(spec)
+        pool = spec.get("pool") or None
+        self._sink(pool)  # refused now, however late it is opened
 
         async def open_declared() -> None:
             made = self._drivers.declared(driver, name, spec, _priority(spec))
-            await self._open(name, _priority(spec), made, sink, failing)
+            await self._open(name, _priority(spec), made, pool, failing, limits)
 
         if self._expected is not None and self._expected.holder.name and self._drivers.is_local(driver):
             self._open_late(self._expected, name, driver, open_declared)
@@ -206,18 +220,24 @@ class Registry:
     async def _open_configured(self, name: str) -> None:
         config: PipelineConfig = self._config.pipelines[name]
         made = self._drivers.configured(config.driver, name, config.config, config.priority)
-        await self._open(name, config.priority, made, self._sink(config.pool), config.failing())
+        await self._open(name, config.priority, made, config.pool, config.failing(), config.limits())
 
-    async def _open(self, name: str, priority: int, driver: Queue, sink: Sink, failing: Failing) -> None:
+    async def _open(
+        self, name: str, priority: int, driver: Queue, pool: str | None, failing: Failing, limits: Limits
+    ) -> None:
         """Run a driver; it takes pushes only once it consumes, where it should."""
         driver.judge = PolicyJudge(failing.policy, self._events)
         driver.dead.limits = failing.limits
-        route = Route(name, priority, driver, sink, self._events, self._config.timeout_s, self._on_push)
+        entrance = self.limits.enter(name, pool, self._sink(pool), limits)
+        route = Route(name, priority, driver, entrance, self._events, self._config.timeout_s, self._on_push)
         self._opening.add(name)
         try:
             await route.open(name in self._consume, self._config.startup_timeout_s)
         except BaseException:
-            await route.close()
+            try:
+                await route.close()
+            finally:
+                self.limits.leave(name)
             raise
         finally:
             self._opening.discard(name)
@@ -228,7 +248,10 @@ class Registry:
         route = await self._found(name)
         if self._routes.pop(name, None) is None:
             raise PipelineNotFound(name)
-        await route.close()
+        try:
+            await route.close()
+        finally:
+            self.limits.leave(name)
         self._events.emit("pipeline.destroyed", pipeline=name)
 
     def _sink(self, pool: str | None) -> Sink:

@@ -13,8 +13,9 @@ from typing import Any, TypeVar
 
 from rrjobs.errors import AlreadyInState, DriverError, PushRefused
 from rrjobs.pipeline.dead_letter import DeadLetters
-from rrjobs.pipeline.driver import DelayedJob, Queue, Sink
+from rrjobs.pipeline.driver import DelayedJob, Queue
 from rrjobs.pipeline.job import Job
+from rrjobs.pipeline.limits.entrance import Entrance
 from rrjobs.pipeline.state import PipelineState
 from rrjobs.runtime.eager import within
 from rrjobs.runtime.events import Events
@@ -37,7 +38,7 @@ class Route:
         name: str,
         priority: int,
         driver: Queue,
-        sink: Sink,
+        entrance: Entrance,
         events: Events,
         timeout_s: float,
         on_push: PushListener | None,
@@ -46,7 +47,7 @@ class Route:
         self.priority = priority
         self.driver = driver
         self.trouble = ""
-        self._sink = sink
+        self._entrance = entrance
         self._events = events
         self._timeout_s = timeout_s
         self._on_push = on_push
@@ -65,11 +66,13 @@ class Route:
     async def pause(self) -> None:
         """No new deliveries. Raises AlreadyInState."""
         await self._limited(self.driver.pause(), "pause")
+        self._entrance.pause()
         self._events.emit("pipeline.paused", pipeline=self.name)
 
     async def resume(self) -> None:
         """Deliver. Raises AlreadyInState."""
         await self._limited(self.driver.resume(), "resume")
+        self._entrance.resume()
         self._events.emit("pipeline.resumed", pipeline=self.name)
 
     async def hold(self) -> None:
@@ -116,6 +119,7 @@ class Route:
             found = await self._limited(self.driver.state(), "tell its state")
         except DriverError as err:
             return PipelineState(self.name, self.driver.name, "", self.priority, ready=False, error=str(err))
+        standing = self._entrance.standing()
         return PipelineState(
             pipeline=self.name,
             driver=found.driver,
@@ -126,6 +130,8 @@ class Route:
             delayed=found.delayed,
             reserved=found.reserved,
             error=self.trouble or found.error,
+            held=standing.held,
+            held_why=standing.why,
         )
 
     async def close(self) -> None:
@@ -153,7 +159,7 @@ class Route:
         while True:
             began = asyncio.get_running_loop().time()
             try:
-                await self.driver.run(self._sink)
+                await self.driver.run(self._entrance.sink)
                 return
             except Exception as err:  # whatever fails in one driver must not stop the others
                 if asyncio.get_running_loop().time() - began > MAX_BACKOFF_S:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class PipelineState:
     """Counts of one moment: `active` waits or is in flight, `delayed` waits for its time, `reserved` the broker holds.
 
-    `ready`: it is consumed. `error`: why not, when it should be; "" otherwise.
+    `ready`: it is consumed. `error`: why not, when it should be; "" otherwise. `held` of the active ones may not run
+    now, because of limits: `held_why`.
     """
 
     pipeline: str
@@ -19,3 +20,5 @@ class PipelineState:
     delayed: int = 0
     reserved: int = 0
     error: str = ""
+    held: int = 0
+    held_why: str = ""

@@ -46,8 +46,10 @@ def build_server(
     if registry is not None:
         from rrjobs.rpc.methods.dead import DeadMethods
         from rrjobs.rpc.methods.jobs import JobsMethods  # brings the protobuf library along
+        from rrjobs.rpc.methods.limits import LimitsMethods
 
         methods += [*JobsMethods(registry).methods(), *DeadMethods(registry).methods()]
+        methods += LimitsMethods(registry.limits).methods()
     if collectors is not None:
         from rrjobs.rpc.methods.metrics import MetricsMethods
 

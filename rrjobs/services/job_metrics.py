@@ -81,7 +81,11 @@ class _WatchedSink:
 
     def remove(self, pipeline: str) -> list[Delivery]:
         """See Sink."""
-        return self._sink.remove(pipeline)
+        taken = self._sink.remove(pipeline)
+        for delivery in taken:
+            if isinstance(delivery, JobDelivery) and isinstance(delivery.settler, _CountingSettler):
+                delivery.settler = delivery.settler.settler
+        return taken
 
     def _watch(self, delivery: Delivery) -> None:
         if isinstance(delivery, JobDelivery) and not isinstance(delivery.settler, _CountingSettler):

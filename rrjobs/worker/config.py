@@ -20,6 +20,7 @@ from rrjobs.runtime.values import (
 from rrjobs.worker.autoscale import Limits
 from rrjobs.worker.command import split_command
 from rrjobs.worker.relay_address import check_relay
+from rrjobs.worker.reserve_config import ReserveConfig
 from rrjobs.worker.scaling_config import (
     DEFAULT_TARGET_WAIT_MS,
     MAX_WORKERS,
@@ -105,9 +106,8 @@ class SupervisorConfig(Section):
 class PoolConfig(Section):
     """A pool of PHP worker processes."""
 
-    not_yet: ClassVar[Mapping[str, str]] = {
-        "reserve": "",
-        "max_workers": "",
+    misplaced: ClassVar[Mapping[str, str]] = {
+        "max_workers": "pipelines have max_workers; the size of a pool is num_workers, or autoscale.max",
     }
 
     debug: Flag = setting(False, "A fresh worker for every delivery; code changes show at once. For development.")
@@ -152,6 +152,12 @@ class PoolConfig(Section):
     )
     dynamic_allocator: DynamicAllocatorConfig | None = setting(
         None, "The same in RoadRunner's keys.", differs="grows before a request has failed, see workers.md"
+    )
+
+    reserve: ReserveConfig | None = setting(
+        None,
+        "Workers kept free for urgent deliveries; only for pools that serve jobs.",
+        differs="RoadRunner has nothing like it",
     )
 
     @model_validator(mode="after")

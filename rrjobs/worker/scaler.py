@@ -22,11 +22,15 @@ TELL_S = 1.0
 
 
 class Backlog(NamedTuple):
-    """What waits for a pool, since when the oldest does, by the monotonic clock, and how many have left since then."""
+    """What waits for a pool, since when the oldest does, by the monotonic clock, and how many have left since then.
+
+    `kept`: the free workers are kept free for others, so that for these none is.
+    """
 
     waiting: int
     since: float
     gone: int
+    kept: bool = False
 
 
 class Scaled(Protocol):
@@ -149,7 +153,7 @@ class Scaler:
 
     def _sight(self, now: float) -> Sight:
         pool = self._pool
-        waiting, since, gone = pool.backlog()
+        waiting, since, gone, kept = pool.backlog()
         return Sight(
             now=now,
             waiting=waiting,
@@ -157,7 +161,7 @@ class Scaler:
             gone=gone,
             workers=pool.target,
             booting=pool.booting,
-            idle_since=[max(worker.created_at, worker.last_used_at) for worker in pool.idle],
+            idle_since=[] if kept else [max(worker.created_at, worker.last_used_at) for worker in pool.idle],
             may_start=self._rate.left(now),
             next_start_s=self._rate.next_in_s(now),
             grown_at=self._grown_at,

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import AfterValidator, PlainValidator, WithJsonSchema
 
+from rrjobs.pipeline.limits.config import MISPLACED
 from rrjobs.runtime.address import checked_address
 from rrjobs.runtime.section import Section, setting
 from rrjobs.runtime.values import Duration, DurationOrDefault, Flag, Int, Kind, Names, parse_names
@@ -97,6 +98,7 @@ class HttpConfig(Section):
         "retry": "a request is answered once, and its client decides over another; pipelines have a retry policy",
         "max_crashes": "a request is never run again; pipelines count crashes",
         "dead_letter": "a request that fails is answered; pipelines keep dead letters",
+        **MISPLACED,
     }
 
     address: Annotated[str, AfterValidator(checked_address)] = setting(

@@ -161,7 +161,7 @@ def _summary(pool: PoolSummary) -> dict[str, object]:
 
 
 def _pipeline(state: PipelineState) -> dict[str, object]:
-    """Go's field names."""
+    """Go's field names, and what is held back for limits."""
     return {
         "Pipeline": state.pipeline,
         "Driver": state.driver,
@@ -172,4 +172,6 @@ def _pipeline(state: PipelineState) -> dict[str, object]:
         "Ready": state.ready,
         "Priority": state.priority,
         "ErrorMessage": state.error,
+        "Held": state.held,
+        "HeldWhy": state.held_why,
     }

@@ -1,0 +1,103 @@
+"""Groups of held deliveries, and the order in which groups get their turn: by the first delivery of each."""
+
+from heapq import heappop, heappush
+
+from rrjobs.pipeline.delivery import JobDelivery
+from rrjobs.pipeline.limits.window import Window
+
+Held = tuple[float, int, JobDelivery]
+"""Order (priority, or a moment where waiting counts), number in order of arrival, the delivery."""
+
+Member = tuple[str, str]
+"""Whom a delivery counts with in its pool; see `share`."""
+
+GroupKey = tuple[str | None, str, str | None, Member]
+
+
+class Value:
+    """One value of the header that `concurrency` counts by: its running deliveries, and groups that wait for one."""
+
+    __slots__ = ("groups", "name", "running", "waiting")
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.groups = 0
+        self.running = 0
+        self.waiting: list[Group] = []
+
+
+class Group:
+    """Deliveries that count against the same things, so that only the first of them can be the next.
+
+    `running` of them were let go on. `waits_for`: why it is in no line of those that may be tried; "" otherwise.
+    """
+
+    __slots__ = ("held", "key", "member", "pool", "running", "value", "waits_for", "window")
+
+    def __init__(self, key: GroupKey, value: Value | None, window: Window | None) -> None:
+        self.key = key
+        self.pool, self.member = key[2], key[3]
+        self.value = value
+        self.window = window
+        self.held: list[Held] = []
+        self.running = 0
+        self.waits_for = ""
+
+    @property
+    def first(self) -> tuple[float, int]:
+        """The place of its first delivery."""
+        return self.held[0][:2]
+
+    def __lt__(self, other: "Group") -> bool:
+        """Two entries of one group with one place are equal."""
+        return False
+
+    def add(self, held: Held) -> bool:
+        """Whether it is the first now."""
+        heappush(self.held, held)
+        return self.held[0] is held
+
+    def pop(self) -> Held:
+        """The first."""
+        return heappop(self.held)
+
+
+class Line:
+    """Groups in order. A group whose first delivery has changed has further entries; only the true one counts."""
+
+    __slots__ = ("_entries", "_groups")
+
+    def __init__(self) -> None:
+        self._entries: list[tuple[float, int, Group]] = []
+        self._groups: set[Group] = set()
+
+    def __bool__(self) -> bool:
+        return bool(self._groups)
+
+    @property
+    def deliveries(self) -> int:
+        """How many wait in it."""
+        return sum(len(group.held) for group in self._groups)
+
+    def add(self, group: Group) -> None:
+        """Also for one that is there and has another first delivery now."""
+        self._groups.add(group)
+        heappush(self._entries, (*group.first, group))
+
+    def first(self) -> Group:
+        """The one whose turn it is; raises IndexError when there is none."""
+        entries = self._entries
+        while True:
+            order, number, group = entries[0]
+            if group in self._groups and group.first == (order, number):
+                return group
+            heappop(entries)
+
+    def pop(self) -> Group:
+        """Take it out."""
+        group = self.first()
+        heappop(self._entries)
+        self._groups.discard(group)
+        if not self._groups:
+            self._entries.clear()
+        return group
