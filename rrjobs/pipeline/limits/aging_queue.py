@@ -18,7 +18,7 @@ _Entry = tuple[float, int, Delivery]
 
 
 class AgingQueue(PriorityQueue[Delivery]):
-    """See PriorityQueue; `agings`: `aging_s` of the pipelines where waiting counts. `pop` takes out what `peek` has shown."""
+    """See PriorityQueue. `agings`: pipelines where waiting counts, and `aging_s`. `pop` takes what `peek` has shown."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()

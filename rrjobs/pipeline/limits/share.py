@@ -2,7 +2,7 @@
 
 A reservation is a number of workers for a pipeline, or for urgent jobs of all others. Jobs outside of some reservations
 together never have more workers than these leave. So what has the only reservation of a pool is never held back, and
-nobody is counted whom it does not concern. One worker is always left to those without a reservation.
+nobody is counted whom it does not concern. One of each kind may always go on: nothing waits for ever when workers die.
 """
 
 from collections import Counter
@@ -101,7 +101,7 @@ class Share:
         others = [(number - self._had[one], one) for one, number in self._reserved.items() if one != member]
         if not others or self._pool.config.debug:
             return True
-        if member == _OTHERS and not self._had[member]:
+        if not self._had[member]:
             return True
         unused = sum(spare for spare, _ in others if spare > 0) or max(spare for spare, _ in others)
         return sum(self._had.values()) + unused < self.workers
