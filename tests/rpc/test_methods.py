@@ -184,7 +184,7 @@ async def test_workers_are_added_and_removed(caller, stub):
 
 async def test_job_states_have_gos_field_names(caller):
     state = {"Pipeline": "test", "Driver": "memory", "Queue": "test", "Active": 3, "Delayed": 2, "Reserved": 0}
-    state |= {"Ready": True, "Priority": 10, "ErrorMessage": ""}
+    state |= {"Ready": True, "Priority": 10, "ErrorMessage": "", "Held": 0, "HeldWhy": ""}
     assert await ask(caller, "informer.Jobs", "jobs") == [state]
     assert await ask(caller, "informer.Jobs", "http") is None
 
