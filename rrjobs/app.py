@@ -31,7 +31,7 @@ from rrjobs.services.watchdog import Watchdog
 from rrjobs.worker.config import ServerConfig
 from rrjobs.worker.fleet import Fleet
 from rrjobs.worker.guard import Guard
-from rrjobs.worker.launcher import Launch, Launcher
+from rrjobs.worker.launcher import Launch, Launcher, account
 from rrjobs.worker.pool import Pool
 from rrjobs.worker.relay_listener import RelayListener
 
@@ -312,7 +312,14 @@ class App:
             return None
         from rrjobs.drivers.http.driver import HttpDriver
 
-        return HttpDriver(self.root.http, self.events)
+        user = self._server.user
+        owner = account(user) if user else None
+        return HttpDriver(
+            self.root.http,
+            self.events,
+            pool=self.root.any_mode.pool if self.root.any_mode else None,
+            owner=(owner.pw_uid, owner.pw_gid) if owner else None,
+        )
 
     def _build_status(self) -> "StatusServer | None":
         if self.root.status is None:

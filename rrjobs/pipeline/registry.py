@@ -117,7 +117,8 @@ class Registry:
             self._events.emit("pipeline.failed", pipeline=name, error=str(err))
 
     async def hold(self) -> None:
-        """Fetch nothing new in any pipeline: the first step of a drain."""
+        """Fetch nothing new in any pipeline, nor in one that opens later: the first step of a drain."""
+        self._consume = frozenset()
         failed = await self._each(self._routes, lambda name: self._routes[name].hold())
         for name, err in failed.items():
             self._events.emit("pipeline.failed", pipeline=name, error=str(err))

@@ -85,10 +85,13 @@ def test_a_takeover_that_fails_leaves_the_old_server_untouched(shop, tmp_path):
 def test_of_two_takeovers_at_once_one_is_refused(shop):
     shop = shop()
     old = shop.start("-p").ready()
-    rivals = [shop.start("-p", "--takeover") for _ in range(2)]
-    wait_until(lambda: any(one.exit_code == 1 for one in rivals), "one gives up", 30)
-    (winner,) = [one for one in rivals if one.exit_code is None]
-    (loser,) = [one for one in rivals if one is not winner]
+    proper = shop.config["server"]["command"]
+    shop.config["server"]["command"] = shop.command("--boot=slow")
+    winner = shop.start("-p", "--takeover")
+    wait_until(winner.workers, "it boots")
+    shop.config["server"]["command"] = proper
+    loser = shop.start("-p", "--takeover")
+    assert loser.wait() == 1
     assert (
         f"cannot take over from process {old.pid}: process {winner.pid} is taking over from it already" in loser.output
     )
@@ -186,3 +189,34 @@ def test_the_new_server_may_have_another_file_and_other_sections(shop):
     assert "is of no section here: closed" in shop.server.output
     shop.settle()
     check_jobs(shop, customers)
+
+
+def test_a_chain_of_takeovers_waits_for_the_oldest_whose_job_still_runs(shop):
+    shop = shop(**JOURNAL)
+    first = shop.start().ready()
+    for number, ms in enumerate((6000, 6000, 1, 1)):  # two run at the first, two wait in its journal
+        assert first.cli("jobs", "push", "work", "shop", f'{{"ms":{ms}}}', "--id", f"job-{number}").returncode == 0
+    second = shop.start("--takeover").ready()
+    third = shop.start("--takeover").ready()
+    assert first.exit_code is None
+    pushed = third.cli("jobs", "push", "work", "shop", "{}", "--id", "job-4")
+    assert (pushed.returncode, pushed.stderr) == (0, "")
+    assert (first.exit_code, second.exit_code) == (0, 0), "the push waited for both"
+    shop.settle()
+    assert shop.runs() == {f"job-{number}": 1 for number in range(5)}
+    assert "stopped: 2 finished, 2 returned, 0 cut off" in first.output
+
+
+def test_a_predecessor_that_is_killed_in_its_drain_leaves_its_journal_to_the_successor(shop):
+    shop = shop(**JOURNAL)
+    old = shop.start().ready()
+    assert old.cli("jobs", "push", "work", "shop", '{"ms":60000}', "--id", "long").returncode == 0
+    for number in range(3):
+        assert old.cli("jobs", "push", "work", "shop", "{}", "--id", f"job-{number}").returncode == 0
+    new = shop.start("--takeover").ready()
+    old.signal(signal.SIGKILL)
+    old.wait()
+    wait_until(lambda: {"job-0", "job-1", "job-2"} <= set(shop.runs()), "the others run")
+    assert new.cli("jobs", "push", "work", "shop", "{}", "--id", "more").returncode == 0
+    wait_until(lambda: shop.runs()["more"], "the new one goes on")
+    shop.config["endure"]["grace_period"] = "1s"

@@ -8,6 +8,7 @@
  * Arguments:
  *   --version=X     what `/` tells; 1 by default
  *   --boot=exit     exits before it is ready
+ *   --boot=slow     takes four seconds before it is ready
  *   --boot-rpc      calls the server before it is ready, as programs do that declare metrics
  */
 
@@ -22,7 +23,9 @@ use RRJobs\Jobs\Producer;
 use RRJobs\Jobs\Task;
 
 $options = getopt('', ['version:', 'boot:', 'boot-rpc']);
-if (isset($options['boot'])) {
+if (($options['boot'] ?? '') === 'slow') {
+    sleep(4);
+} elseif (isset($options['boot'])) {
     fwrite(STDERR, "shop.php does not want to boot\n");
     exit(3);
 }
