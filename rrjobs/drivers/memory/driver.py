@@ -25,6 +25,7 @@ from rrjobs.pipeline.driver import DelayedJob, Sink, SourceState
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Action, Outcome
 from rrjobs.pipeline.priority_queue import PriorityQueue
+from rrjobs.runtime.crowd import Head
 from rrjobs.runtime.events import Events
 
 BURST = 500
@@ -49,8 +50,10 @@ class MemoryDriver:
         """Without a store nothing outlives the process."""
         self._pipeline = pipeline
         self._prefetch = config.prefetch
+        self._few = config.prefetch - max(1, min(BURST, config.prefetch // 1000))  # then it is worth moving more
         self._timers = timers or cast(Timers, asyncio.get_running_loop())
         self._waiting: PriorityQueue[Job] = PriorityQueue()
+        self._head = Head()
         self._delayed = Delayed(self._came_due, self._timers)
         self._store = store or Volatile()
         self._delivery = NotedDelivery if self._store.lasting else JobDelivery
@@ -122,6 +125,7 @@ class MemoryDriver:
                 self._delayed.add(job)
             else:
                 self._waiting.push(job.priority, job)
+        self._head.count(self._waiting.size)
         self._move()
 
     async def pause(self) -> None:
@@ -143,7 +147,7 @@ class MemoryDriver:
             driver=self.name,
             queue=self._pipeline,
             ready=not self._paused,
-            active=len(self._waiting) + self._in_flight,
+            active=self._waiting.size + self._in_flight,
             delayed=len(self._delayed),
             error=self._store.trouble,
         )
@@ -164,6 +168,7 @@ class MemoryDriver:
             jobs += [one.job for one in self._sink.remove(self._pipeline) if isinstance(one, JobDelivery)]
         self._in_flight -= len(jobs)
         jobs += self._waiting.take(lambda job: True)
+        self._head.count(0)
         for in_s, job in self._delayed.soonest(len(self._delayed)):
             job.delay_s = in_s
             jobs.append(job)
@@ -181,7 +186,7 @@ class MemoryDriver:
             self._ended(delivery.job)
         else:
             self._settle_unfinished(delivery.job, outcome)
-        if self._waiting:
+        if self._waiting.size and self._in_flight <= self._few:
             self._move()
         if self._all_settled is not None and not self._in_flight:
             self._all_settled.set()
@@ -223,12 +228,13 @@ class MemoryDriver:
         self._moving = True
         try:
             self._move_burst(self._sink)
+            self._head.count(self._waiting.size)
         finally:
             self._moving = False
 
     def _move_burst(self, sink: Sink) -> None:
         waiting = self._waiting
-        for _ in range(min(BURST, self._prefetch - self._in_flight, len(waiting))):
+        for _ in range(min(BURST, self._prefetch - self._in_flight, waiting.size)):
             job = waiting.pop()
             self._in_flight += 1
             if not sink.offer(self._delivery(job, self, self._store)):
@@ -237,7 +243,7 @@ class MemoryDriver:
                 self._awaits_room = True
                 sink.when_room(self._room)
                 return
-        if waiting and self._in_flight < self._prefetch:
+        if waiting.size and self._in_flight < self._prefetch:
             self._timers.call_soon(self._move)
 
     def _room(self) -> None:
