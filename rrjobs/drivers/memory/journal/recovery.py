@@ -13,6 +13,7 @@ from rrjobs.drivers.memory.journal.damage import was_synced
 from rrjobs.drivers.memory.journal.disk import Disk
 from rrjobs.drivers.memory.journal.layout import (
     HEADER_BYTES,
+    MAGIC,
     BadHeader,
     Header,
     OtherVersion,
@@ -97,7 +98,7 @@ class Recovery:
             try:
                 return decode_header(data), data
             except BadHeader as err:
-                if len(data) > HEADER_BYTES or (isinstance(err, OtherVersion) and any(data[8:12])):
+                if not _cut_short(data) or (isinstance(err, OtherVersion) and any(data[8:12])):
                     raise self._refusal(ids[-1], 0, err) from err
             self.cut = Cut(str(path), 0, len(data))
             self._disk.unlink(path)
@@ -171,3 +172,8 @@ class Recovery:
     def _damaged(self, id: int, offset: int, what: str) -> JournalDamaged:
         file = str(self._folder / segment_name(id))
         return JournalDamaged(what, path=file, offset=offset, command=f"rrjobs journal repair {self._folder}")
+
+
+def _cut_short(data: bytes) -> bool:
+    """Whether this may be what a crash left of a segment that was just begun, and not a stranger's file."""
+    return len(data) <= HEADER_BYTES and MAGIC.startswith(data[: len(MAGIC)].rstrip(b"\0"))

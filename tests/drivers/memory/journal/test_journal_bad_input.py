@@ -140,3 +140,19 @@ async def test_a_process_that_takes_over_waits_for_the_other_to_let_go(tmp_path)
     with pytest.raises(JournalInUse):
         await open_journal(tmp_path, JournalConfig(lock_wait_s=0.03), Events())
     await second.close()
+
+
+@pytest.mark.parametrize("content", [b"mine", b"\x00\x00RR", b"RRJOURNAL of mine"])
+async def test_a_short_foreign_file_under_the_name_of_a_segment_is_kept(tmp_path, content):
+    path = tmp_path / "0000000000000001.segment"
+    path.write_bytes(content)
+    await refusal(tmp_path)
+    assert path.read_bytes() == content
+
+
+@pytest.mark.parametrize("content", [b"", b"RRJ", b"RRJOURNL\x01\x00", bytes(40)])
+async def test_a_segment_that_a_crash_cut_off_in_its_header_is_begun_anew(tmp_path, content):
+    (tmp_path / "0000000000000001.segment").write_bytes(content)
+    journal, found = await open_journal(tmp_path, CONFIG, Events())
+    assert len(found) == 0
+    await journal.close()
