@@ -13,7 +13,7 @@ from rrjobs.drivers.amqp.address import Address
 from rrjobs.drivers.amqp.client import Client
 from rrjobs.drivers.amqp.consuming import ConsumeLane
 from rrjobs.drivers.amqp.frames import Content
-from rrjobs.drivers.amqp.hops import Hop, Hops
+from rrjobs.drivers.amqp.hops import EARLY_S, Hop, Hops
 from rrjobs.drivers.amqp.lane import ChannelClosed
 from rrjobs.drivers.amqp.letters import AmqpLetters
 from rrjobs.drivers.amqp.message import decode_job, stand_in
@@ -26,9 +26,6 @@ from rrjobs.drivers.broker.delivery import BrokerDelivery
 from rrjobs.errors import BrokerRefused, ConnectionLost, DriverError
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Action, Outcome
-
-EARLY_S = 0.05
-"""A message that is due so soon is due."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Messages that have come out of one delay queue and go into the next: their delay is made of several steps."""
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -8,6 +9,9 @@ from typing import NamedTuple
 from rrjobs.drivers.broker.backoff import Backoff
 from rrjobs.errors import ConnectionLost, DriverError
 from rrjobs.pipeline.job import Job
+
+EARLY_S = 0.05
+"""A message that is due so soon is due."""
 
 
 class Hop(NamedTuple):
@@ -40,9 +44,9 @@ class Hops:
     async def _carry(self, hop: Hop) -> None:
         backoff = Backoff(first_s=0.5)
         while True:
-            left_s = max(0.0, hop.due / 1000 - time.time())
+            left_s = max(0, math.ceil(hop.due / 1000 - time.time() - EARLY_S))
             try:
-                await self._keep(hop.job.again(left_s if left_s < 1 else round(left_s), {}))
+                await self._keep(hop.job.again(left_s, {}))
                 return
             except ConnectionLost:
                 raise

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from rrjobs.drivers.amqp.address import Address
 from rrjobs.drivers.amqp.client import Client
-from rrjobs.drivers.amqp.delays import SPARE_MS, Step, delay_queue, first_step
+from rrjobs.drivers.amqp.delays import SPARE_MS, DelayQueue, Step, delay_queue, first_step
 from rrjobs.drivers.amqp.frames import Content
 from rrjobs.drivers.amqp.lane import ChannelClosed
 from rrjobs.drivers.amqp.message import encode_job, routing_key_of
@@ -25,11 +25,20 @@ NO_LIMIT = float("inf")
 
 
 class Route(NamedTuple):
-    """Where a message goes, `until` which time of the loop its delay queue is sure to outlive it."""
+    """Where a message goes; through which `delay`, which is sure to outlive it `until` that time of the loop."""
 
     exchange: str
     routing_key: str
     due: int = 0
+    delay: DelayQueue | None = None
+    until: float = NO_LIMIT
+
+
+class Parcel(NamedTuple):
+    """A message, and the queue that its delay needs."""
+
+    message: Outgoing
+    delay: DelayQueue | None = None
     until: float = NO_LIMIT
 
 
@@ -54,40 +63,32 @@ class Press:
         if self._client.lost.done():
             raise ConnectionLost(self._client.lost.result(), sent=False)
         plan, now = self._plan, time.time()
-        messages = [
+        parcels = [
             await self._to_exchange(job, now)
             if job.delay_s > 0
-            else (
-                Outgoing(
-                    plan.exchange,
-                    routing_key_of(job, plan.routing_key),
-                    encode_job(job, now=now, amqp_priority=plan.amqp_priority(job.priority)),
-                    job.id,
-                ),
-                NO_LIMIT,
-            )
+            else self._parcel(job, Route(plan.exchange, routing_key_of(job, plan.routing_key)), now)
             for job in jobs
         ]
-        await self._sent("push", messages, self._make_way)
+        await self._sent("push", parcels, self._make_way)
 
     async def keep(self, job: Job) -> None:
         """A copy into our own queue alone, whatever else is bound to the exchange. Raises DriverError."""
         route = Route(DEFAULT_EXCHANGE, self._plan.queue)
         if job.delay_s > 0:
             route = await self._delayed(first_step(job.delay_s), route, self._plan.queue)
-        await self._sent("keep", [self._outgoing(job, route, time.time())], self._topology.queue)
+        await self._sent("keep", [self._parcel(job, route, time.time())], self._topology.queue)
 
     async def letter(self, content: Content, ident: str) -> None:
         """A dead letter. Raises DriverError."""
         message = Outgoing(DEFAULT_EXCHANGE, self._plan.dead_queue, content, ident)
-        await self._sent("keep", [(message, NO_LIMIT)], self._topology.dead)
+        await self._sent("keep", [Parcel(message)], self._topology.dead)
 
-    async def _to_exchange(self, job: Job, now: float) -> tuple[Outgoing, float]:
+    async def _to_exchange(self, job: Job, now: float) -> Parcel:
         plan = self._plan
         key = routing_key_of(job, plan.routing_key)
         target = plan.target if key == plan.routing_key else key
         route = await self._delayed(first_step(job.delay_s), Route(plan.exchange, key), target)
-        return self._outgoing(job, route, now)
+        return self._parcel(job, route, now)
 
     async def _delayed(self, step: Step, route: Route, target: str) -> Route:
         """By way of the queue of the step."""
@@ -97,12 +98,13 @@ class Press:
         except BrokerRefused as err:
             raise PushRefused(f"not accepted: {err}") from err
         due = int(time.time() * 1000) + step.wait_ms + step.left_ms if step.left_ms else 0
-        return Route(DEFAULT_EXCHANGE, queue.name, due, declared + (step.wait_ms + SPARE_MS / 2) / 1000)
+        until = declared + (step.wait_ms + SPARE_MS / 2) / 1000
+        return Route(DEFAULT_EXCHANGE, queue.name, due, queue, until)
 
-    def _outgoing(self, job: Job, route: Route, now: float) -> tuple[Outgoing, float]:
+    def _parcel(self, job: Job, route: Route, now: float) -> Parcel:
         priority = self._plan.amqp_priority(job.priority)
         content = encode_job(job, now=now, due=route.due, amqp_priority=priority)
-        return Outgoing(route.exchange, route.routing_key, content, job.id), route.until
+        return Parcel(Outgoing(route.exchange, route.routing_key, content, job.id), route.delay, route.until)
 
     async def _make_way(self) -> None:
         """What should take a push exists once this returns."""
@@ -110,21 +112,27 @@ class Press:
         if self._plan.queue:
             await self._topology.queue()
 
-    async def _sent(
-        self, name: str, messages: Sequence[tuple[Outgoing, float]], make_way: Callable[[], Awaitable[None]]
-    ) -> None:
+    async def _sent(self, name: str, parcels: Sequence[Parcel], make_way: Callable[[], Awaitable[None]]) -> None:
         """Confirmed, all of them; what has no queue yet gets one and is sent once more."""
-        batch = await self._published(name, [message for message, _ in messages], make_way)
+        batch = await self._published(name, [one.message for one in parcels], make_way)
         if batch.unroutable and not batch.refused:
-            first, self._topology.delays = batch.unroutable, {}
+            first = batch.unroutable
             await self._ready(make_way)
+            await self._delays_again([parcels[at].delay for at in first])
             again = await self._published(name, [batch.messages[at] for at in first], make_way)
             batch.unroutable = [first[at] for at in again.unroutable]
             batch.refused = [first[at] for at in again.refused]
         if batch.failed:
             raise PushRefused(self._why(batch), accepted=len(batch.messages) - len(batch.failed))
-        if asyncio.get_running_loop().time() > min(until for _, until in messages):
+        if asyncio.get_running_loop().time() > min(one.until for one in parcels):
             raise PushUnknown(f"unknown whether it was accepted: {self._client.place} took longer than the delay lasts")
+
+    async def _delays_again(self, queues: Sequence[DelayQueue | None]) -> None:
+        """Somebody deleted them."""
+        lost = {queue.name: queue for queue in queues if queue is not None}
+        for name, queue in lost.items():
+            self._topology.delays.pop(name, None)
+            await self._topology.delay(queue)
 
     async def _published(
         self, name: str, messages: Sequence[Outgoing], make_way: Callable[[], Awaitable[None]]
