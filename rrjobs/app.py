@@ -16,6 +16,7 @@ from rrjobs.pipeline.drain import Drain, Fates
 from rrjobs.pipeline.driver import Sink
 from rrjobs.pipeline.lane_plan import ANY, HTTP, JOBS, PlannedLane, job_lane, plan_lanes
 from rrjobs.pipeline.registry import Registry
+from rrjobs.runtime.account import account
 from rrjobs.runtime.diversion import HANDSHAKE_S
 from rrjobs.runtime.events import Events
 from rrjobs.runtime.handover.door import FOLDER, Door
@@ -31,7 +32,7 @@ from rrjobs.services.watchdog import Watchdog
 from rrjobs.worker.config import ServerConfig
 from rrjobs.worker.fleet import Fleet
 from rrjobs.worker.guard import Guard
-from rrjobs.worker.launcher import Launch, Launcher, account
+from rrjobs.worker.launcher import Launch, Launcher
 from rrjobs.worker.pool import Pool
 from rrjobs.worker.relay_listener import RelayListener
 
@@ -248,8 +249,8 @@ class App:
                 raise
             self.events.emit("server.warning", text=str(err))
             return
-        if printed:
-            self.events.emit("worker.output", text=printed)
+        for line in printed.splitlines():
+            self.events.emit("worker.output", text=line)
 
     @property
     def _liveness_s(self) -> float:
@@ -312,14 +313,10 @@ class App:
             return None
         from rrjobs.drivers.http.driver import HttpDriver
 
-        user = self._server.user
-        owner = account(user) if user else None
-        return HttpDriver(
-            self.root.http,
-            self.events,
-            pool=self.root.any_mode.pool if self.root.any_mode else None,
-            owner=(owner.pw_uid, owner.pw_gid) if owner else None,
-        )
+        pool = self.root.any_mode.pool if self.root.any_mode is not None else None
+        owner = account(self._server.user, "server.user")
+        ids = (owner.pw_uid, owner.pw_gid) if owner else None
+        return HttpDriver(self.root.http, self.events, pool=pool, owner=ids)
 
     def _build_status(self) -> "StatusServer | None":
         if self.root.status is None:

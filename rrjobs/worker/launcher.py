@@ -2,12 +2,12 @@
 
 import asyncio
 import os
-import pwd
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rrjobs.errors import SpawnError
+from rrjobs.runtime.account import AccountError, account
 from rrjobs.worker.config import ServerConfig
 from rrjobs.worker.guard import Guard
 from rrjobs.worker.process import Pipes, Process
@@ -111,8 +111,8 @@ class Launcher:
     def _popen(
         self, relay: str, *, stdin: int, stdout: int, stderr: int, pass_fds: tuple[int, ...]
     ) -> subprocess.Popen[bytes]:
-        owner = account(self._server.user) if self._server.user else None
         try:
+            owner = account(self._server.user, "server.user")
             return subprocess.Popen(
                 self.command,
                 stdin=stdin,
@@ -125,6 +125,8 @@ class Launcher:
                 group=owner.pw_gid if owner else None,
                 extra_groups=() if owner else None,
             )
+        except AccountError as err:
+            raise SpawnError(str(err), command=(), fatal=True) from err
         except (OSError, ValueError) as err:
             missing = f"there is no program {self.command[0]!r} here: install it, or correct server.command"
             barred = (
@@ -146,14 +148,3 @@ class Launcher:
         env["RR_MODE"] = self._launch.mode
         env.update(self._launch.extra_env)
         return env
-
-
-def account(user: str) -> pwd.struct_passwd:
-    """The account workers run as; raises SpawnError with the fix when it does not exist or cannot be taken on."""
-    try:
-        entry = pwd.getpwnam(user)
-    except KeyError as err:
-        raise SpawnError(f"server.user: there is no user {user!r} on this machine", command=(), fatal=True) from err
-    if os.geteuid() not in (0, entry.pw_uid):
-        raise SpawnError(f"server.user: only root can run workers as {user!r}", command=(), fatal=True)
-    return entry

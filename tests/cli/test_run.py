@@ -1,8 +1,10 @@
 """`rrjobs run`: starts, serves, reloads, drains and stops; a start that cannot succeed says why in one message."""
 
+import os
 import signal
 import socket
 import threading
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -43,6 +45,69 @@ def test_a_job_pushed_by_the_command_runs(start_server, rude, tmp_path):
     pushed = server.cli("jobs", "push", "mail", "mail.send", f'{{"do":"ok","once":"{ran}"}}', "--id", "one")
     assert (pushed.returncode, pushed.stdout) == (0, "one\n"), pushed.stderr
     wait_until(ran.exists, "the job runs")
+
+
+def test_a_command_runs_before_the_workers_and_its_words_are_logged(start_server, rude, tmp_path):
+    server = dict(rude["server"], on_init={"command": ["sh", "-c", "echo one; echo two"], "exit_on_error": True})
+    started = start_server({**rude, "server": server})
+    wait_until(
+        lambda: [one["text"] for one in started.events("worker.output")] == ["one", "two"], "both lines are told"
+    )
+    assert started.get("/ok") == (200, b"ok")
+
+
+@pytest.mark.parametrize(
+    ("init", "reason"),
+    [
+        ({"command": ["sh", "-c", "echo no database; exit 3"]}, "exited with 3: no database"),
+        ({"command": ["sleep", "600"], "exec_timeout": "300ms"}, "took longer than 0.3 s"),
+        ({"command": ["no-such-command"]}, "cannot execute 'no-such-command'"),
+        ({"command": ["true"], "user": "no-such-user"}, "server.on_init.user: there is no user 'no-such-user'"),
+    ],
+)
+def test_a_command_that_fails_before_the_start_stops_it_where_that_is_wanted(
+    tmp_path, start_server, rude, init, reason
+):
+    server = dict(rude["server"], on_init={**init, "exit_on_error": True})
+    assert reason in refused(tmp_path, {**rude, "server": server})
+    server["on_init"]["exit_on_error"] = False
+    started = start_server({**rude, "server": server})
+    assert started.get("/ok") == (200, b"ok")
+    assert reason in started.events("server.warning")[0]["text"]
+
+
+READER = """<?php
+require %r;
+RRJobs\\Http\\HttpWorker::create()->serve(static fn ($request) => new RRJobs\\Http\\Response(
+    200, posix_getpwuid(posix_getuid())['name'] . ' read ' . file_get_contents($request->files()['f']->path)));
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_workers_run_as_the_user_that_is_named_and_read_what_is_uploaded(start_server, settings, tmp_path):
+    for directory in (tmp_path, *tmp_path.parents[:2]):
+        directory.chmod(0o755)
+    worker = tmp_path / "reader.php"
+    worker.write_text(READER % str(ROOT / "php" / "autoload.php"))
+    init = {"command": ["id", "-un"], "user": "nobody"}
+    server = {"command": ["php", str(worker)], "user": "nobody", "on_init": init}
+    started = start_server({"server": server, **{name: settings[name] for name in ("http", "rpc", "logs", "status")}})
+    assert started.events("worker.output")[0]["text"] == "nobody"
+    body = b'--x\r\nContent-Disposition: form-data; name="f"; filename="a"\r\n\r\nwords\r\n--x--\r\n'
+    address = f"http://{settings['http']['address']}/"
+    request = urllib.request.Request(address, body, {"Content-Type": "multipart/form-data; boundary=x"})
+    with urllib.request.urlopen(request, timeout=20) as answer:
+        assert answer.read() == b"nobody read words"
+
+
+def test_a_pool_for_both_bounds_how_long_requests_wait(start_server, rude):
+    started = start_server({**rude, "any": {"pool": {"num_workers": 1, "allocate_timeout": "1s", "max_queue_size": 2}}})
+    with ThreadPoolExecutor(3) as clients:
+        waiting = [clients.submit(started.get, "/ok?ms=2500") for _ in range(3)]
+        assert sorted(one.result()[0] for one in waiting) == [200, 500, 500]
+    reasons = " ".join(str(one["reason"]) for one in started.events("http.failed"))
+    assert "allocate_timeout of the pool" in reasons
+    assert "max_queue_size of the pool" in reasons
 
 
 def test_an_idle_server_stops_with_exit_code_0_well_before_its_grace_period(start_server, rude):
