@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from rrjobs.errors import PoolStopped, SpawnError
 from rrjobs.runtime.events import Events
+from rrjobs.worker.clocks import Limits
 from rrjobs.worker.config import PoolConfig
 from rrjobs.worker.info import PoolInfo, WorkerInfo, cpu_percent, resident_bytes
 from rrjobs.worker.launcher import Launcher
@@ -384,9 +385,8 @@ class Pool:
     async def _start_one(self) -> Worker:
         """Ready, but not the pool's yet."""
         process = self._launcher.start()
-        worker = Worker(process, self._launcher, self, self._events, self.name)
-        worker.exec_ttl_s = self.config.supervisor.exec_ttl_s
-        worker.stream_timeout_s = self.config.stream_timeout_s
+        limits = Limits(self.config.supervisor.exec_ttl_s, self.config.stream_timeout_s)
+        worker = Worker(process, self._launcher, self, self._events, self.name, limits)
         if self.config.debug:
             worker.limit = 1
         elif self.config.max_jobs:

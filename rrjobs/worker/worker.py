@@ -11,14 +11,15 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from rrjobs.errors import ProtocolError, SpawnError
-from rrjobs.protocol.frame import CONTROL, STOP_COMMAND, FrameParser, pid_request
+from rrjobs.protocol.frame import STOP_COMMAND, pid_request
 from rrjobs.protocol.relay import FrameWriter, QuickAck
 from rrjobs.runtime.events import Events
+from rrjobs.worker.clocks import Clocks, Limits
+from rrjobs.worker.handshake import pid_answer, until_connected
 from rrjobs.worker.launcher import Launcher
 from rrjobs.worker.load import Fault, FaultKind, Load
 from rrjobs.worker.output import OutputReader
 from rrjobs.worker.process import Process
-from rrjobs.worker.relay_listener import read_pid
 from rrjobs.worker.session import Session
 from rrjobs.worker.state import WorkerState
 
@@ -27,9 +28,6 @@ STOP_WAIT_S = 10.0
 
 CLOSED_RELAY_S = 1.0
 """How long a process may live on without its relay."""
-
-LATE_FENCE_S = 1.0
-"""After how much silence a load that was lent without a fence gets one."""
 
 _READ_BYTES = 64 * 1024  # what a pipe holds; more costs a memory mapping for each read
 _OUTPUT_IN_ERROR = 4000
@@ -58,7 +56,15 @@ class WorkerOwner(Protocol):
 class Worker:
     """Made by `boot`; from then on it is the pool's."""
 
-    def __init__(self, process: Process, launcher: Launcher, owner: WorkerOwner, events: Events, pool: str) -> None:
+    def __init__(
+        self,
+        process: Process,
+        launcher: Launcher,
+        owner: WorkerOwner,
+        events: Events,
+        pool: str,
+        limits: Limits,
+    ) -> None:
         self.process = process
         self.pid = process.pid
         self.lendable = False
@@ -68,9 +74,9 @@ class Worker:
         self.limit = 0
         self.depth_cap = 1
         """How deep the kinds of load it has now may ride; the lender keeps it."""
-        self.exec_ttl_s = 0.0
-        self.stream_timeout_s = 60.0
         self.session: Session
+        self._clocks: Clocks
+        self._limits = limits
         self._state = WorkerState.INACTIVE
         self._launcher = launcher
         self._owner = owner
@@ -78,10 +84,7 @@ class Worker:
         self._pool = pool
         self._loop = asyncio.get_running_loop()
         self._writer: FrameWriter
-        self._timer: asyncio.TimerHandle | None = None
         self._fault: Fault | None = None
-        self._stream_timer: asyncio.TimerHandle | None = None
-        self._silence_timer: asyncio.TimerHandle | None = None
         self._given_up = False
         self._reading = False
         self._held = False
@@ -127,8 +130,10 @@ class Worker:
         """Shake hands; raises SpawnError, after which the process is gone."""
         try:
             async with asyncio.timeout(timeout_s):
-                await self._until_connected()
-                first = await self._handshake()
+                await until_connected(self.process, self._launcher)
+                self._open()
+                self._writer.write(pid_request(os.getpid()))
+                first = await pid_answer(self.process)
         except TimeoutError as err:
             await self._abandon()
             raise self._spawn_error(f"did not answer the handshake within {timeout_s:g} s (allocate_timeout)") from err
@@ -150,31 +155,25 @@ class Worker:
     def lend(self, frames: Sequence[tuple[Load, bytes]]) -> None:
         """Give it encoded loads; the caller kept to `remaining` and to the session's window."""
         self.session.lend(frames)
-        if self.exec_ttl_s or self.session.late_fences:
-            self._watch()
+        if self._limits.exec_ttl_s or self.session.late_fences:
+            self._clocks.lent()
 
     def lend_one(self, load: Load, frame: bytes) -> None:
         """The same with one, to a worker that has none."""
         self.session.lend_one(load, frame)
-        if self.exec_ttl_s or self.session.late_fences:
-            self._watch()
-
-    def _watch(self) -> None:
-        if self.exec_ttl_s and self._timer is None:
-            self._timer = self._loop.call_later(self.exec_ttl_s, self._check_exec_ttl)
-        if self.session.late_fences and self._silence_timer is None:
-            self._silence_timer = self._loop.call_later(LATE_FENCE_S, self._check_silence)
+        if self._limits.exec_ttl_s or self.session.late_fences:
+            self._clocks.lent()
 
     def pause_stream(self) -> None:
         """See Flow. The clock of exec_ttl stands still meanwhile: the program waits for us."""
         if self._reading and not self._held:
-            self._held = True
+            self._held = self._clocks.paused = True
             self._loop.remove_reader(self.process.pipes.from_worker)
 
     def resume_stream(self) -> None:
         """See Flow."""
         if self._held:
-            self._held = False
+            self._held = self._clocks.paused = False
             self.session.started_at = time.monotonic()
             if self._reading:
                 self._loop.add_reader(self.process.pipes.from_worker, self._readable)
@@ -248,9 +247,7 @@ class Worker:
 
     def abandoned(self) -> None:
         """See SessionOwner."""
-        if self._stream_timer is not None:
-            self._stream_timer.cancel()
-        self._stream_timer = self._loop.call_later(self.stream_timeout_s, self._check_stream)
+        self._clocks.abandoned()
 
     def swallows(self, load: Load) -> None:
         """See SessionOwner."""
@@ -296,32 +293,6 @@ class Worker:
             self._reading = False
             self._loop.remove_reader(self.process.pipes.from_worker)
 
-    def _check_exec_ttl(self) -> None:
-        self._timer = None
-        if not self.session.loads or self.process.returncode is not None:
-            return
-        left_s = self.session.started_at + self.exec_ttl_s - time.monotonic()
-        if self._held:
-            left_s = self.exec_ttl_s
-        if left_s > 0:
-            self._timer = self._loop.call_later(left_s, self._check_exec_ttl)
-            return
-        self.kill(FaultKind.TIMED_OUT, f"execution took longer than exec_ttl ({self.exec_ttl_s:g} s)")
-
-    def _check_stream(self) -> None:
-        self._stream_timer = None
-        if self.session.abandoned and self.process.returncode is None:
-            text = f"went on with a stream nobody listens to for {self.stream_timeout_s:g} s (stream_timeout)"
-            self.kill(FaultKind.TIMED_OUT, text)
-
-    def _check_silence(self) -> None:
-        """A head without a fence could be forgotten by the program, and nobody would know."""
-        self._silence_timer = None
-        if self.session.loads and self.process.returncode is None:
-            if self.session.started_at + LATE_FENCE_S <= time.monotonic():
-                self.session.fence_head()
-            self._silence_timer = self._loop.call_later(LATE_FENCE_S, self._check_silence)
-
     def _printed(self, line: str) -> None:
         head = self.session.head if self.state is not WorkerState.INACTIVE else None
         self._events.emit("worker.output", pid=self.pid, id=head.ident if head else None, text=line)
@@ -330,58 +301,18 @@ class Worker:
         if self.process.returncode is None:
             self.kill(FaultKind.CRASHED, f"cannot be written to: {err.strerror or err}")
 
-    async def _until_connected(self) -> None:
-        connecting = self._loop.create_task(self._launcher.connect(self.process))
-        ended = self._loop.create_task(self.process.ended.wait())
-        try:
-            await asyncio.wait((connecting, ended), return_when=asyncio.FIRST_COMPLETED)
-            if not connecting.done():
-                raise ProtocolError("ended before it connected to the relay")
-            connecting.result()
-        finally:
-            for task in (connecting, ended):
-                task.cancel()
-            await asyncio.wait((connecting, ended))
+    def _open(self) -> None:
+        """It is connected: what is said from now on is the session's."""
         pipes = self.process.pipes
         self._writer = FrameWriter(pipes.to_worker, self._loop, self._write_failed)
-        fence = pid_request(os.getpid())
         relay = self._launcher.relay
         polls_input = relay not in ("private", "pipes")
         if relay.startswith("tcp:"):
             self._quick_ack = QuickAck(pipes.from_worker)
+        fence = pid_request(os.getpid())
         self.session = Session(self, self._writer.write, fence, self._writer.window_bytes, polls_input)
         self.session.pid = self.pid
-
-    async def _handshake(self) -> bytes:
-        """The bytes of the answer to the pid request."""
-        self._writer.write(pid_request(os.getpid()))
-        parser, seen = FrameParser(max_payload_bytes=4096), b""
-        while True:
-            data = await self._read_or_end()
-            if not data:
-                raise ProtocolError("ended before it answered the handshake")
-            seen += data
-            frames = parser.feed(data)
-            if not frames:
-                continue
-            if not frames[0].flags & CONTROL:
-                raise ProtocolError("answered the handshake with something else")
-            read_pid(frames[0].payload)
-            return seen[: len(seen) - parser.pending_bytes]
-
-    async def _read_or_end(self) -> bytes:
-        fd, readable = self.process.pipes.from_worker, asyncio.Event()
-        self._loop.add_reader(fd, readable.set)
-        self.process.on_end = readable.set
-        try:
-            await readable.wait()
-        finally:
-            self.process.on_end = None
-            self._loop.remove_reader(fd)
-        try:
-            return os.read(fd, 65536)
-        except BlockingIOError:
-            return b""
+        self._clocks = Clocks(self, self.process, self.session, self._limits)
 
     async def _abandon(self) -> None:
         self.process.kill()
@@ -457,10 +388,8 @@ class Worker:
         return self.process.describe_end()
 
     def _release(self) -> None:
-        for timer in (self._timer, self._stream_timer, self._silence_timer):
-            if timer is not None:
-                timer.cancel()
-        self._timer = self._stream_timer = self._silence_timer = None
+        if hasattr(self, "_clocks"):
+            self._clocks.stop()
         if self._quick_ack is not None:
             self._quick_ack.close()
         self._stop_reading()
