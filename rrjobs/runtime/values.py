@@ -4,6 +4,7 @@
 what would be right.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Annotated, NamedTuple
 
@@ -112,6 +113,9 @@ def parse_seconds_or_default(value: object, info: ValidationInfo) -> float:
     return parse_seconds(value, info) or _use_default()
 
 
+_DECIMAL = re.compile(r"[0-9]+\.[0-9]+", re.ASCII)
+
+
 def parse_whole_seconds(value: object) -> float:
     """A number of seconds, or a duration with its unit."""
     number = _number(value)
@@ -120,7 +124,7 @@ def parse_whole_seconds(value: object) -> float:
     if isinstance(value, float):
         return bounded(value)
     if isinstance(value, str):
-        return parse_duration(value)
+        return bounded(float(value)) if _DECIMAL.fullmatch(value.strip()) else parse_duration(value)
     raise ValueError(f"must be a number of seconds, or a duration such as 30s, got {shown(value)}")
 
 

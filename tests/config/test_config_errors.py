@@ -169,7 +169,6 @@ def test_another_version_is_read_with_a_warning(read):
         "http: {fcgi: {address: ':9000'}}",
         "http: {address: ':80', static: {dir: .}}",
         "http: {address: ':80', http2: {h2c: true}}",
-        "http: {address: ':80', pool: {max_workers: 5}}",
         "logs: {line_ending: x}",
     ],
 )
@@ -242,7 +241,7 @@ def test_an_error_in_an_override_names_the_override_and_not_its_value(read):
         "-o: invalid flag `nonsense`: write -o key.path=value",
         "-o http.pool.secret_token: http.pool.secret_token: unknown key, known here: allocate_timeout, "
         "autoscale, command, debug, destroy_timeout, dynamic_allocator, max_jobs, max_queue_size, num_workers, "
-        "prefetch, reset_timeout, stream_timeout, supervisor",
+        "prefetch, reserve, reset_timeout, stream_timeout, supervisor",
     ]
 
 

@@ -69,7 +69,7 @@ class Control:
         entrance = self._entrance(pipeline)
         if entrance.limit(changed_limits(entrance.limits, changes)):
             self._renew()
-        self._events.emit("pipeline.limited", pipeline=pipeline, limits=dict(entrance.limits.told()))
+        self._events.emit("pipeline.limited", pipeline=pipeline, limits=str(entrance.limits))
         return self._told(pipeline)
 
     def change_pool(self, pool: str, workers: int, priority: int) -> PoolReserve:

@@ -173,7 +173,7 @@ class Gate:
         found: dict[str, tuple[int, int]] = {}
         for group in self._places.groups:
             if group.held:
-                why = group.waits_for or self._stopper()
+                why = self._stopper() if self._paused or not group.waits_for else group.waits_for
                 number, groups = found.get(why, (0, 0))
                 found[why] = number + len(group.held), groups + 1
         return found

@@ -67,6 +67,12 @@ class Limits:
         """Whether any of its jobs may have to wait for another one to end, or for time to pass."""
         return bool(self.max_workers or self.concurrency or self.rate)
 
+    def __str__(self) -> str:
+        told = [f"{key}={getattr(self, key):g}" for key in ("reserve", "max_workers", "aging_s") if getattr(self, key)]
+        told += [f"concurrency={self.concurrency} for each `{self.concurrency_key}`"] if self.concurrency else []
+        told += [f"rate={self.rate}"] if self.rate else []
+        return " ".join(told) or "none"
+
     def told(self) -> Mapping[str, object]:
         """As JSON has it; what is no limit is null."""
         return {name: value or None for name, value in asdict(self).items()}
@@ -75,4 +81,8 @@ class Limits:
 def _outside(name: str, value: float, least: float, most: float) -> str:
     if least <= value <= most:
         return ""
-    return f"{name} must be between {least:g} and {most:g}, got {value:g}"
+    return f"{name} must be between {_shown(least)} and {_shown(most)}, got {_shown(value)}"
+
+
+def _shown(value: float) -> str:
+    return f"{value:.0f}" if value == int(value) else f"{value:g}"
