@@ -1,7 +1,9 @@
 """A shop that is never closed: servers that follow one another in one folder, and customers who come all the time."""
 
+import base64
 import http.client
 import itertools
+import json
 import threading
 import time
 from collections import Counter
@@ -22,6 +24,7 @@ class Shop:
     def __init__(self, folder: Path, **pipeline: Any) -> None:
         self.folder = folder
         self.ledger = folder / "ledger.txt"
+        self.end = folder / "end"
         self.port = free_port()
         self.config: dict[str, Any] = {
             "server": {"command": self.command(), "env": {"LEDGER": str(self.ledger)}},
@@ -49,6 +52,13 @@ class Shop:
         """The next server, as far as it gets by itself."""
         self.servers.append(ServerProcess(self.folder, self.config, flags))
         return self.server
+
+    def push(self, *idents: str, **order: Any) -> None:
+        """Jobs, to the last server; returns when it has them."""
+        payload = base64.b64encode(json.dumps(order).encode()).decode()
+        jobs = [{"id": one, "job": "shop", "payload": payload, "options": {"pipeline": "work"}} for one in idents]
+        with RpcClient(self.config["rpc"]["listen"]) as client:
+            client.json("jobs.PushBatch", {"jobs": jobs})
 
     def jobs_left(self) -> int:
         """Waiting, delayed or running at the last server."""

@@ -4,13 +4,14 @@ import os
 import pwd
 import signal
 import socket
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from server_process import ServerProcess, free_port, wait_until
+from server_process import ServerProcess, alive, free_port, wait_until
 from shop import Customers, Shop
 
-ROUNDS = int(os.environ.get("SOAK_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("SOAK_ROUNDS", "2"))
 JOURNAL = {"config": {"journal": {"sync": "always"}}}
 
 
@@ -38,6 +39,7 @@ def check_jobs(shop: Shop, customers: Customers) -> None:
     assert set(runs.values()) == {1}
 
 
+@pytest.mark.soak
 @pytest.mark.parametrize("pipeline", [JOURNAL, {}], ids=["journal", "parked"])
 def test_takeovers_in_a_row_fail_no_request_and_lose_no_job(shop, pipeline):
     shop = shop(**pipeline)
@@ -156,6 +158,7 @@ def _stranger(door: Path, uid: int) -> int:
     return 0
 
 
+@pytest.mark.soak
 def test_a_second_instance_at_the_same_ports_takes_over_when_the_first_is_stopped(shop):
     shop = shop(**JOURNAL)
     shop.config["endure"]["reuse_port"] = True
@@ -173,8 +176,11 @@ def test_a_second_instance_at_the_same_ports_takes_over_when_the_first_is_stoppe
     check_jobs(shop, customers)
 
 
-def test_the_new_server_may_have_another_file_and_other_sections(shop):
+def test_the_new_server_may_have_another_file_and_other_sections_and_unix_sockets_go_along(shop):
     shop = shop(**JOURNAL)
+    calls = shop.folder / "rpc.sock"
+    shop.config["rpc"]["listen"] = f"unix://{calls}"
+    shop.config["server"]["relay"] = f"tcp://127.0.0.1:{free_port()}"
     old = shop.start().ready()
     (shop.folder / "next").mkdir()
     del shop.config["metrics"]
@@ -189,19 +195,24 @@ def test_the_new_server_may_have_another_file_and_other_sections(shop):
     assert "is of no section here: closed" in shop.server.output
     shop.settle()
     check_jobs(shop, customers)
+    assert list(shop.folder.glob("rpc.sock*")) == []
+    assert list((shop.folder / ".rrjobs" / "run").iterdir()) == []
 
 
 def test_a_chain_of_takeovers_waits_for_the_oldest_whose_job_still_runs(shop):
     shop = shop(**JOURNAL)
     first = shop.start().ready()
-    for number, ms in enumerate((6000, 6000, 1, 1)):  # two run at the first, two wait in its journal
-        assert first.cli("jobs", "push", "work", "shop", f'{{"ms":{ms}}}', "--id", f"job-{number}").returncode == 0
+    shop.push("job-0", "job-1", until=str(shop.end))
+    shop.push("job-2", "job-3")
     second = shop.start("--takeover").ready()
-    third = shop.start("--takeover").ready()
-    assert first.exit_code is None
-    pushed = third.cli("jobs", "push", "work", "shop", "{}", "--id", "job-4")
-    assert (pushed.returncode, pushed.stderr) == (0, "")
-    assert (first.exit_code, second.exit_code) == (0, 0), "the push waited for both"
+    shop.start("--takeover").ready()
+    with ThreadPoolExecutor(1) as pool:
+        pushed = pool.submit(shop.push, "job-4")
+        assert first.exit_code is None
+        assert not pushed.done()
+        shop.end.touch()
+        pushed.result(20)
+    assert (first.wait(), second.wait()) == (0, 0)
     shop.settle()
     assert shop.runs() == {f"job-{number}": 1 for number in range(5)}
     assert "stopped: 2 finished, 2 returned, 0 cut off" in first.output
@@ -210,13 +221,15 @@ def test_a_chain_of_takeovers_waits_for_the_oldest_whose_job_still_runs(shop):
 def test_a_predecessor_that_is_killed_in_its_drain_leaves_its_journal_to_the_successor(shop):
     shop = shop(**JOURNAL)
     old = shop.start().ready()
-    assert old.cli("jobs", "push", "work", "shop", '{"ms":60000}', "--id", "long").returncode == 0
-    for number in range(3):
-        assert old.cli("jobs", "push", "work", "shop", "{}", "--id", f"job-{number}").returncode == 0
-    new = shop.start("--takeover").ready()
+    shop.push("long", until=str(shop.end))
+    shop.push("job-0", "job-1")
+    shop.start("--takeover").ready()
+    workers = old.workers()
     old.signal(signal.SIGKILL)
     old.wait()
-    wait_until(lambda: {"job-0", "job-1", "job-2"} <= set(shop.runs()), "the others run")
-    assert new.cli("jobs", "push", "work", "shop", "{}", "--id", "more").returncode == 0
-    wait_until(lambda: shop.runs()["more"], "the new one goes on")
-    shop.config["endure"]["grace_period"] = "1s"
+    wait_until(lambda: not any(map(alive, workers)), "its workers end with it")
+    shop.push("more")
+    wait_until(lambda: {"job-0", "job-1", "more"} <= set(shop.runs()), "the others run")
+    shop.end.touch()
+    shop.settle()
+    assert shop.runs() == {"job-0": 1, "job-1": 1, "more": 1, "long": 1}

@@ -31,20 +31,22 @@ def queue_of(shop: Shop) -> int:
     return int(float(text.partition("\nrr_http_requests_queue ")[2].split()[0]))
 
 
-def burden(shop: Shop, pool: ThreadPoolExecutor, ms: int) -> list[Future[tuple[int, bytes]]]:
-    """Two requests on the two workers, three behind them, and three jobs behind those."""
-    answers = [pool.submit(shop.server.get, f"/?ms={ms}") for _ in range(5)]
+def burden(shop: Shop, pool: ThreadPoolExecutor) -> list[Future[tuple[int, bytes]]]:
+    """Two requests on the two workers that last until `shop.end`, three behind them, and three jobs behind those."""
+    answers = [pool.submit(shop.server.get, f"/?until={shop.end}") for _ in range(5)]
     wait_until(lambda: queue_of(shop) == 5, "all are there")
-    for number in range(3):
-        assert shop.server.cli("jobs", "push", "work", "shop", "{}", "--id", f"job-{number}").returncode == 0
+    shop.push(*(f"job-{number}" for number in range(3)))
     return answers
 
 
 def test_the_closing_line_tells_what_was_finished_and_returned(shop):
     shop.start().ready()
     with ThreadPoolExecutor(5) as pool:
-        answers = burden(shop, pool, ms=8000)
-        assert shop.server.stop() == 0
+        answers = burden(shop, pool)
+        shop.server.signal()
+        shop.server.logged("stop signal received")
+        shop.end.touch()
+        assert shop.server.wait() == 0
         statuses = sorted(answer.result(20)[0] for answer in answers)
     assert statuses == [200, 200, 503, 503, 503]
     assert closing(shop) == (2, 6, 0, 0)
@@ -57,7 +59,7 @@ def test_the_closing_line_tells_what_was_cut_off(shop):
     shop.config["endure"]["grace_period"] = "1s"
     shop.start().ready()
     with ThreadPoolExecutor(5) as pool:
-        answers = burden(shop, pool, ms=60_000)
+        answers = burden(shop, pool)
         assert shop.server.stop() == 0
         failed = [answer.exception(20) or answer.result()[0] for answer in answers]
     assert 200 not in failed

@@ -3,7 +3,8 @@
 /**
  * A worker of mode `any` for deploys under load. A request `/push?id=X&ms=N` pushes the job X into the pipeline `work` over a
  * connection to the server that the process keeps for life, and answers with `pushed X`; the job sleeps for N milliseconds and
- * writes the line `X pid end` to the file that LEDGER names. `/?ms=N` answers with `ok VERSION` after N milliseconds.
+ * writes the line `X pid end` to the file that LEDGER names. `/?ms=N` answers with `ok VERSION` after N milliseconds. With
+ * `until=PATH` in place of `ms` both last until there is such a file.
  *
  * Arguments:
  *   --version=X     what `/` tells; 1 by default
@@ -30,6 +31,16 @@ if (($options['boot'] ?? '') === 'slow') {
     exit(3);
 }
 
+/** What a request or a job takes. */
+function work(array $order): void
+{
+    usleep((int) ($order['ms'] ?? 0) * 1000);
+    while (isset($order['until']) && !file_exists($order['until'])) {
+        usleep(10_000);
+        clearstatcache();
+    }
+}
+
 $path = getenv('LEDGER') ?: exit("shop.php: set LEDGER to the file to write to\n");
 $ledger = fopen($path, 'ab') ?: exit("shop.php: cannot write to {$path}\n");
 stream_set_write_buffer($ledger, 0);
@@ -45,16 +56,16 @@ RRJobs\AnyWorker::create()
         $query = $request->query();
         if ($request->path() === '/push') {
             $id = (string) $query['id'];
-            $producer->push('work', Job::json('shop', ['ms' => (int) ($query['ms'] ?? 0)], id: $id));
+            $producer->push('work', Job::json('shop', $query, id: $id));
 
             return new Response(200, "pushed {$id}");
         }
-        usleep((int) ($query['ms'] ?? 0) * 1000);
+        work($query);
 
         return new Response(200, "ok {$version}");
     })
     ->onJob(static function (Task $task) use ($ledger): void {
-        usleep((int) ($task->json()['ms'] ?? 0) * 1000);
+        work($task->json());
         fwrite($ledger, sprintf("%s %d end\n", $task->id, getmypid()));
     })
     ->run();
