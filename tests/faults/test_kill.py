@@ -18,6 +18,17 @@ def test_no_worker_outlives_a_server_that_was_killed(start_server, settings):
     wait_until(lambda: not any(map(alive, workers)), "the workers end with their server")
 
 
+def test_a_worker_that_is_busy_does_not_outlive_its_server_either(start_server, settings, tmp_path):
+    server = start_server({**settings, "server": {"command": ["php", str(RUDE)]}})
+    began = tmp_path / "began"
+    assert server.cli("jobs", "push", "mail", "job", f'{{"do":"hang","once":"{began}"}}').returncode == 0
+    wait_until(began.exists, "a worker hangs")
+    workers = server.workers()
+    server.signal(signal.SIGKILL)
+    server.wait()
+    wait_until(lambda: not any(map(alive, workers)), "the workers end with their server")
+
+
 def test_a_killed_worker_fails_only_its_own_request_and_is_replaced(start_server, settings, tmp_path):
     server = start_server({**settings, "server": {"command": ["php", str(RUDE)]}})
     before = server.workers()
