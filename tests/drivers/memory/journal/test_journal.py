@@ -284,7 +284,8 @@ async def test_live_data_is_not_written_again_and_again(open_on, disk):
         journal.remove(*numbers)
     await journal.sync()
     assert written < 4 * pushed
-    assert journal.state.disk_bytes < 3 * journal.state.payload_bytes + 5 * 5000
+    most = 3 * journal.state.payload_bytes + 5 * 5000
+    await until(lambda: journal.state.disk_bytes < most, "the compaction, which a loaded machine gives little time")
 
 
 async def test_large_entries_and_a_group_over_several_segments_worth_come_back(open_on, disk, events):
