@@ -52,6 +52,7 @@ final class ProcessTest extends TestCase
         fwrite($server, Wire::fence() . Wire::job('one') . Wire::fence() . Wire::end());
         $frames = Wire::cut(stream_get_contents($server));
         self::assertSame(["{\"pid\":{$child->pid}}", 0x00, 0x01], [$frames[0]['payload'], $frames[1]['flags'], $frames[2]['flags']]);
+        $child->hangUp(); // it was told to end through the socket, and may be gone already
         self::assertSame(0, $child->end()[0]);
     }
 
