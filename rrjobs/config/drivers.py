@@ -8,6 +8,7 @@ from rrjobs.runtime.section import Section
 MODELS: dict[str, str] = {
     "memory": "rrjobs.drivers.memory.config:MemoryConfig",
     "amqp": "rrjobs.drivers.amqp.config:AmqpConfig",
+    "nats": "rrjobs.drivers.nats.config:NatsConfig",
     "beanstalk": "rrjobs.drivers.beanstalk.config:BeanstalkConfig",
 }
 

@@ -7,6 +7,7 @@ from rrjobs.config.drivers import MODELS
 from rrjobs.drivers.amqp.config import AmqpSection
 from rrjobs.drivers.beanstalk.config import BeanstalkSection
 from rrjobs.drivers.http.config import HttpConfig
+from rrjobs.drivers.nats.config import NatsSection
 from rrjobs.pipeline.config import JobsConfig
 from rrjobs.rpc.config import RpcConfig
 from rrjobs.runtime.log_config import LogConfig
@@ -56,7 +57,6 @@ class Root(Section):
     not_yet: ClassVar[Mapping[str, str]] = {
         "kafka": "jobs are kept in memory",
         "sqs": "jobs are kept in memory",
-        "nats": "jobs are kept in memory",
         "boltdb": "jobs are kept in memory",
         "google_pub_sub": "jobs are kept in memory",
         "redis": "there is no key-value store",
@@ -85,6 +85,7 @@ class Root(Section):
     server: ServerConfig | None = setting(None, "Workers in general.")
     http: HttpConfig | None = setting(None, "Requests.")
     jobs: JobsConfig | None = setting(None, "Jobs.")
+    nats: NatsSection | None = setting(None, "The server of pipelines on `nats`.")
     beanstalk: BeanstalkSection | None = setting(None, "The server of pipelines on `beanstalk`.")
     any_mode: AnyConfig | None = setting(
         None,

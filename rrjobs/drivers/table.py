@@ -14,6 +14,7 @@ from rrjobs.runtime.section import Section
 DRIVERS = {
     "memory": "rrjobs.drivers.memory.driver:MemoryDriver",
     "amqp": "rrjobs.drivers.amqp.driver:AmqpDriver",
+    "nats": "rrjobs.drivers.nats.driver:NatsDriver",
     "beanstalk": "rrjobs.drivers.beanstalk.driver:BeanstalkDriver",
 }
 """Of each class `made(pipeline, config, surroundings)` makes a driver, `declared(spec)` its config from texts."""
@@ -23,7 +24,7 @@ NO_SECTIONS: Mapping[str, Section | None] = MappingProxyType({})
 LOCAL = frozenset({"memory"})
 """Those whose pipelines have one owner, which other servers wait for."""
 
-NOT_YET = ("kafka", "sqs", "nats", "boltdb", "google_pub_sub", "temporal")
+NOT_YET = ("kafka", "sqs", "boltdb", "google_pub_sub", "temporal")
 """Names that configurations of RoadRunner have, and this version has not."""
 
 

@@ -13,12 +13,14 @@ from harness import Harness
 from harness_amqp import AmqpHarness
 from harness_beanstalk import BeanstalkHarness
 from harness_memory import MemoryHarness
+from harness_nats import NatsHarness
 from house import House
 
 HARNESSES: list[type[Harness]] = [
     MemoryHarness,
     AmqpHarness,
     BeanstalkHarness,
+    NatsHarness,
 ]
 
 

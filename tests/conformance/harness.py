@@ -52,8 +52,11 @@ class Harness(ABC):
         """A message of somebody else's, by the broker's plain client."""
         raise NotImplementedError
 
-    async def write_undecodable(self, pipeline: str, payload: bytes) -> None:
-        """A message that says it is a job, and is none (for instance headers that are no JSON)."""
+    async def write_undecodable(self, pipeline: str, payload: bytes) -> bytes | None:
+        """A message that says it is a job, and is none (for instance headers that are no JSON).
+
+        Its whole body, where that is more than the payload.
+        """
         raise NotImplementedError
 
     def cut(self) -> None:

@@ -20,6 +20,7 @@ class AmqpBroker:
     """A Broker. `delete_on_close`: the pipeline ends, and its queue with it."""
 
     name = "amqp"
+    lasting_receipts = False
 
     def __init__(self, pipeline: str, section: AmqpSection, plan: Plan, surroundings: Surroundings) -> None:
         self._address: Address = parse_address(section.addr)

@@ -44,7 +44,7 @@ class BeanstalkConnection:
         self._arrivals: Arrivals | None = None
         self._reserver: Reserver | None = None
         self._ttr_s = max(1, round(section.timeout_s))
-        self._leases: Leases[Reserved] = Leases(self._ttr_s, self._touch)
+        self._leases: Leases[Reserved] = Leases(self._ttr_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self._dead_wire: Wire | None = None
         self._dead_tube = f"{config.tube}.dead"
@@ -55,7 +55,7 @@ class BeanstalkConnection:
         self._wire = await self._using(self._config.tube)
         stats = parse_stats((await self._wire.ask(b"stats\r\n")).body)
         self._max_bytes = stats.get("max-job-size", 65535)
-        self._start(self._leases.run())
+        self._start(self._leases.run(self._touch))
         self._start(self._listen())
         return self
 
@@ -161,7 +161,7 @@ class BeanstalkConnection:
     def _arrived(self, job: Reserved, body: bytes) -> None:
         if self._arrivals is None:
             return
-        self._leases.add(job)
+        self._leases.add(str(job.number), job)
         self._arrivals.arrived(
             BrokerDelivery(
                 decode_job(body, self._pipeline, self._priority),
@@ -178,7 +178,7 @@ class BeanstalkConnection:
         jobs = [delivery.tag for delivery in deliveries if isinstance(delivery.tag, Reserved)]
         replies = [job.wire.ask(command(job)) for job in jobs]
         for job in jobs:
-            self._leases.discard(job)
+            self._leases.discard(str(job.number))
         if replies:
             await asyncio.gather(*replies)
         for job in jobs:

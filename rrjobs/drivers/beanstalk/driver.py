@@ -15,6 +15,7 @@ class BeanstalkBroker:
     """See Broker."""
 
     name = "beanstalk"
+    lasting_receipts = False
 
     def __init__(self, pipeline: str, config: BeanstalkConfig, section: BeanstalkSection, priority: int) -> None:
         self.place = section.addr.removeprefix("tcp://")

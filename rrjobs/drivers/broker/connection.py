@@ -105,6 +105,11 @@ class Broker(Protocol):
     def place(self) -> str: ...
 
     @property
+    def lasting_receipts(self) -> bool:
+        """Whether what one connection received can be settled on the next one: it is not delivered again at once."""
+        ...
+
+    @property
     def queue(self) -> str:
         """What `stat` shows: the queue, tube, topic."""
         ...

@@ -161,7 +161,7 @@ class BrokerDriver:
     def settle(self, delivery: JobDelivery, outcome: Outcome) -> None:
         """See Settler."""
         assert isinstance(delivery, BrokerDelivery)
-        self._intake.decided(delivery, outcome, self._link.current)
+        self._intake.decided(delivery, outcome, alive=self._is_alive(delivery))
 
     def take_back(self, delivery: JobDelivery, reason: str) -> None:
         """See Settler."""
@@ -206,8 +206,7 @@ class BrokerDriver:
             reason = _reason(lost)
         finally:
             self._consuming = None
-            self._settling.forget()
-            self._intake.lost(connection)
+            self._lost(connection)
         return reason
 
     async def _steer(self) -> None:
@@ -225,8 +224,18 @@ class BrokerDriver:
                 for delivery in self._intake.recall():
                     self._return(delivery)
 
+    def _is_alive(self, delivery: BrokerDelivery) -> bool:
+        return self._broker.lasting_receipts or delivery.connection is self._link.current
+
+    def _lost(self, connection: Connection) -> None:
+        if self._broker.lasting_receipts:
+            self._settling.again(self._intake.unsettled())
+        else:
+            self._settling.forget()
+            self._intake.lost(connection)
+
     def _return(self, delivery: BrokerDelivery) -> None:
-        if delivery.connection is self._link.current or delivery.acked:
+        if self._is_alive(delivery) or delivery.acked:
             self._intake.goes_back(delivery)
             self._settling.add_return(delivery)
         else:

@@ -81,10 +81,10 @@ class Intake:
         delivery.acked = True
         self._ack_early(delivery)
 
-    def decided(self, delivery: BrokerDelivery, outcome: Outcome, alive: object) -> None:
-        """The outcome is known; `alive` is the connection there is."""
+    def decided(self, delivery: BrokerDelivery, outcome: Outcome, *, alive: bool) -> None:
+        """The outcome is known; `alive`: its receipt is of use."""
         delivery.outcome = outcome
-        if delivery.connection is alive or delivery.acked:
+        if alive or delivery.acked:
             self._carry(delivery)
         else:
             self._orphan(delivery)
@@ -112,6 +112,10 @@ class Intake:
         found += self._waiting
         self._waiting.clear()
         return found
+
+    def unsettled(self) -> list[BrokerDelivery]:
+        """What is decided, or goes back, and is not carried out."""
+        return [one for one in self._held.values() if one.outcome is not None or one.going_back]
 
     def lost(self, connection: object) -> None:
         """Unstarted deliveries of a lost connection are the broker's; decided ones are remembered, others run on."""

@@ -11,27 +11,30 @@ PART = 3.0
 
 
 class Leases(Generic[T]):
-    """`renew(handles)` is called with all that is held, every third of `lease_s`, by the task in `run`.
+    """What is held; every third of `lease_s` all of it is renewed by the task in `run`.
 
-    A handle that came just before a renewal is renewed early; none is ever renewed late.
+    A handle that came just before a renewal is renewed early; none is ever renewed late. Where handles outlive their
+    connection, the leases do too.
     """
 
-    def __init__(self, lease_s: float, renew: Callable[[Sequence[T]], Awaitable[None]]) -> None:
+    def __init__(self, lease_s: float) -> None:
         self._period_s = lease_s / PART
-        self._renew = renew
-        self._held: dict[int, T] = {}
+        self._held: dict[str, T] = {}
 
-    def add(self, handle: T) -> None:
-        """From now on."""
-        self._held[id(handle)] = handle
+    def add(self, identity: str, handle: T) -> None:
+        """From now on; a later handle of the same message takes the place of the earlier one."""
+        self._held[identity] = handle
 
-    def discard(self, handle: T) -> None:
+    def discard(self, identity: str) -> None:
         """It is settled; safe twice."""
-        self._held.pop(id(handle), None)
+        self._held.pop(identity, None)
 
-    async def run(self) -> None:
+    def __len__(self) -> int:
+        return len(self._held)
+
+    async def run(self, renew: Callable[[Sequence[T]], Awaitable[None]]) -> None:
         """Until cancelled; raises what `renew` raises."""
         while True:
             await asyncio.sleep(self._period_s)
             if self._held:
-                await self._renew(list(self._held.values()))
+                await renew(list(self._held.values()))

@@ -5,6 +5,7 @@ original stays unsettled, and holds its place in the prefetch, until its outcome
 """
 
 import asyncio
+from collections.abc import Sequence
 
 from rrjobs.drivers.broker.backoff import Backoff
 from rrjobs.drivers.broker.connection import Connection
@@ -57,6 +58,14 @@ class Settling:
                 for delivery in others:
                     group.create_task(self._patiently(connection, intake, delivery))
                 await self._together(connection, intake)
+
+    def again(self, deliveries: Sequence[BrokerDelivery]) -> None:
+        """The connection is lost, and these have receipts that outlive it: they are settled on the next one."""
+        self.forget()
+        self._acks.clear()
+        self._others.clear()
+        for delivery in deliveries:
+            self.add_return(delivery) if delivery.going_back else self.add(delivery)
 
     def forget(self) -> None:
         """The connection is lost, and with it every receipt."""

@@ -18,6 +18,7 @@ class FakeBroker:
     """Messages are numbered; `queue` waits, `unacked` is with a connection, `log` tells what was done to each."""
 
     name = "fake"
+    lasting_receipts = False
     place = "fake:1"
     queue_name = "q"
 

@@ -1,0 +1,96 @@
+"""A connection to NATS that ends once: what it is told and what it says in plain words."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Callable
+
+import nats
+from nats.aio.client import Client as NatsClient
+from nats.errors import Error as NatsError
+
+from rrjobs.drivers.nats.config import NatsSection
+from rrjobs.errors import BrokerRefused, BrokerUnreachable
+
+PING_S = 5
+"""A server or link that does not answer two pings is given up."""
+
+CONNECT_S = 10
+
+
+class Client:
+    """`nc` is the library's. `lost` is done with the reason when the connection has ended."""
+
+    def __init__(self, section: NatsSection) -> None:
+        self.nc = NatsClient()
+        self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.on_refusal: Callable[[str], None] | None = None
+        """Told what the server would not permit."""
+        self._section = section
+        self._said = ""
+
+    async def connect(self) -> None:
+        """Raises BrokerUnreachable, BrokerRefused."""
+        section, place = self._section, place_of(self._section)
+        try:
+            self.nc = await nats.connect(
+                [one.strip() for one in section.addr.split(",")],
+                name="rrjobs",
+                allow_reconnect=False,
+                connect_timeout=CONNECT_S,
+                ping_interval=PING_S,
+                max_outstanding_pings=2,
+                error_cb=self._error,
+                disconnected_cb=self._ended,
+                closed_cb=self._ended,
+                tls=self._tls(),
+                user=section.user or None,
+                password=section.password or None,
+                token=section.token or None,
+                user_credentials=section.credentials or None,
+                flusher_queue_size=1 << 16,
+            )
+        except (NatsError, OSError, TimeoutError, ValueError) as err:
+            reason = self._said or str(err) or type(err).__name__
+            if "authorization" in reason.lower() or "authentication" in reason.lower():
+                who = section.user or ("with a token" if section.token else "without a user")
+                raise BrokerRefused(f"NATS at {place} refuses the login {who}: {reason}") from err
+            raise BrokerUnreachable(f"NATS at {place}: {reason}") from err
+
+    async def close(self) -> None:
+        """Safe twice."""
+        self._end("the connection was closed")
+        with contextlib.suppress(NatsError, OSError):
+            await self.nc.close()
+
+    def _tls(self) -> ssl.SSLContext | None:
+        tls = self._section.tls
+        if tls is None:
+            return None
+        try:
+            context = ssl.create_default_context(cafile=tls.root_ca or None)
+            if tls.cert:
+                context.load_cert_chain(tls.cert, tls.key)
+        except (OSError, ssl.SSLError) as err:
+            raise BrokerRefused(f"nats.tls: cannot be loaded: {err}") from err
+        return context
+
+    async def _error(self, err: Exception) -> None:
+        text = str(err).removeprefix("nats: ")
+        self._said = text or type(err).__name__
+        if "permissions violation" in text.lower() and self.on_refusal is not None:
+            self.on_refusal(text)
+
+    async def _ended(self) -> None:
+        self._end(f"NATS at {place_of(self._section)}: {self._said or 'the connection was lost'}")
+
+    def _end(self, reason: str) -> None:
+        if not self.lost.done():
+            self.lost.set_result(reason)
+
+
+def place_of(section: NatsSection) -> str:
+    """The address, without users and passwords."""
+    return ",".join(
+        one.strip().partition("://")[2].rpartition("@")[2] or one.strip() for one in section.addr.split(",")
+    )

@@ -1,0 +1,67 @@
+"""Puts a pipeline on JetStream together."""
+
+from collections.abc import Mapping
+
+from rrjobs.drivers.broker.connection import Connection
+from rrjobs.drivers.broker.driver import BrokerDriver
+from rrjobs.drivers.broker.leases import Leases
+from rrjobs.drivers.declared import flag, positive
+from rrjobs.drivers.nats.client import place_of
+from rrjobs.drivers.nats.config import NatsConfig, NatsSection, check_stream, check_subject
+from rrjobs.drivers.nats.connection import NatsConnection
+from rrjobs.drivers.nats.receipt import Receipt
+from rrjobs.drivers.surroundings import Surroundings
+from rrjobs.errors import DriverError
+
+DECLARED_PREFETCH = 100
+"""What a declaration without one has in RoadRunner."""
+
+
+class NatsBroker:
+    """See Broker."""
+
+    name = "nats"
+    lasting_receipts = True
+
+    def __init__(self, pipeline: str, config: NatsConfig, section: NatsSection, priority: int) -> None:
+        self.place = place_of(section)
+        self.queue = config.subject
+        leases: Leases[Receipt] = Leases(config.ack_wait_s)
+        self._made = (pipeline, config, section, priority, leases)
+
+    async def connect(self) -> Connection:
+        """See Broker."""
+        connection = NatsConnection(*self._made)
+        try:
+            return await connection.connect()
+        except BaseException:
+            await connection.close()
+            raise
+
+
+class NatsDriver:
+    """See DriverTable."""
+
+    @staticmethod
+    def made(pipeline: str, config: NatsConfig, surroundings: Surroundings) -> BrokerDriver:
+        """A paused driver."""
+        section = surroundings.section
+        if not isinstance(section, NatsSection):
+            raise DriverError("there is no section `nats` that says where NATS is")
+        return BrokerDriver(pipeline, NatsBroker(pipeline, config, section, surroundings.priority), surroundings)
+
+    @staticmethod
+    def declared(spec: Mapping[str, str]) -> NatsConfig:
+        """From the texts of a declaration, with the defaults that RoadRunner has there. Raises DriverError."""
+        try:
+            return NatsConfig(
+                subject=check_subject(spec.get("subject") or "default"),
+                stream=check_stream(spec.get("stream") or "default-stream"),
+                prefetch=positive(spec, "prefetch", DECLARED_PREFETCH),
+                ack_wait_s=positive(spec, "ack_wait", 30),
+                deliver_new=flag(spec, "deliver_new"),
+                delete_after_ack=flag(spec, "delete_after_ack"),
+                delete_stream_on_stop=flag(spec, "delete_stream_on_stop"),
+            )
+        except ValueError as err:
+            raise DriverError(f"the pipeline cannot be declared: {err}") from err

@@ -1,0 +1,125 @@
+"""A job as a message of JetStream: the JSON that RoadRunner writes and reads (spec/jobs-and-rpc.md 4.5).
+
+RoadRunner keeps a job's headers in those of NATS, one value each. All values, whatever they are, stand in the JSON
+under `headers` too, which RoadRunner passes over. A body that is no such JSON is a job of somebody else's.
+"""
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from rrjobs.drivers.broker.attributes import DEDUCED
+from rrjobs.pipeline.job import NO_HEADERS, Headers, Job
+
+SUBJECT = "x-nats-subject"
+_OWN = ("Nats-",)
+"""NATS headers that begin so are the server's."""
+
+
+def encode_job(job: Job) -> bytes:
+    """The body."""
+    item: dict[str, Any] = {
+        "job": job.name,
+        "id": job.id,
+        "payload": base64.b64encode(job.payload).decode(),
+        "options": {
+            "priority": job.priority,
+            "pipeline": job.pipeline,
+            "delay": int(job.delay_s),
+            "auto_ack": job.auto_ack,
+        },
+    }
+    if job.headers:
+        item["headers"] = {name: list(values) for name, values in job.headers.items()}
+    return orjson.dumps(item)
+
+
+def nats_headers(headers: Headers) -> dict[str, str] | None:
+    """What NATS can carry of a job's headers: plain names, the first value."""
+    found = {
+        name: values[0].strip()
+        for name, values in headers.items()
+        if values and _plain(name) and "\r" not in values[0] and "\n" not in values[0] and values[0].strip()
+    }
+    return found or None
+
+
+def _plain(name: str) -> bool:
+    return name.isascii() and name.isprintable() and " " not in name and ":" not in name and bool(name)
+
+
+def decode_job(data: bytes, subject: str, headers: Mapping[str, str] | None, pipeline: str, priority: int) -> Job:
+    """The job in a message; `priority` is for those without one. Raises ValueError when it says it is one, and is none.
+
+    Whoever reads its headers finds the subject among them.
+    """
+    item = _item(data)
+    around: dict[str, list[str]] = {}
+    for name, value in (headers or {}).items():
+        if not name.startswith(_OWN):
+            around[name] = [value]
+    if item is None:
+        return Job(str(uuid4()), DEDUCED, data, pipeline, priority, headers={**around, SUBJECT: [subject]})
+    options = item.get("options")
+    if options is not None and not isinstance(options, dict):
+        raise ValueError("`options` is not an object")
+    own = _headers(item.get("headers"))
+    return Job(
+        _text(item, "id") or str(uuid4()),
+        _text(item, "job") or DEDUCED,
+        _payload(item.get("payload")),
+        pipeline,
+        _integer(options or {}, "priority") or priority,
+        0.0,
+        (options or {}).get("auto_ack") is True,
+        {**around, **own, SUBJECT: [subject]},
+    )
+
+
+def _item(data: bytes) -> dict[str, Any] | None:
+    """None for whatever is no item."""
+    if not data.startswith(b"{"):
+        return None
+    try:
+        item = orjson.loads(data)
+    except ValueError:
+        return None
+    return item if isinstance(item, dict) and "payload" in item and ("job" in item or "id" in item) else None
+
+
+def _payload(value: Any) -> bytes:
+    if value is None:
+        return b""
+    if not isinstance(value, str):
+        raise ValueError("`payload` is not a text")
+    try:
+        return base64.b64decode(value, validate=True)
+    except binascii.Error as err:
+        raise ValueError(f"`payload` is not base64: {err}") from err
+
+
+def _headers(value: Any) -> Headers:
+    if not value:
+        return NO_HEADERS
+    if not isinstance(value, dict):
+        raise ValueError("`headers` is not an object")
+    for name, values in value.items():
+        if not isinstance(values, list) or not all(isinstance(one, str) for one in values):
+            raise ValueError(f"header `{name}` is not a list of texts")
+    return value
+
+
+def _text(item: Mapping[str, Any], name: str) -> str:
+    value = item.get(name)
+    if value is not None and not isinstance(value, str):
+        raise ValueError(f"`{name}` is not a text")
+    return value or ""
+
+
+def _integer(item: Mapping[str, Any], name: str) -> int:
+    value = item.get(name)
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
