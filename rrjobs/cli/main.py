@@ -12,6 +12,7 @@ from pathlib import Path
 import click
 
 from rrjobs import __version__
+from rrjobs.cli.streams import hold_standard_streams
 from rrjobs.errors import RpcError, RRJobsError
 
 COMMANDS = {
@@ -106,6 +107,7 @@ def persistent_first(arguments: Sequence[str]) -> list[str]:
 
 def main() -> None:
     """Entry point; never shows a traceback unless -d asks for it."""
+    hold_standard_streams()
     arguments = persistent_first(sys.argv[1:])
     try:
         cli.main(arguments, prog_name="rrjobs", standalone_mode=True)

@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import subprocess
 import threading
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from server_process import ROOT, alive, rrjobs, wait_until
+from server_process import ROOT, alive, command_line, environment, rrjobs, wait_until
 
 RUDE = ROOT / "php" / "tests" / "workers" / "rude.php"
 
@@ -108,6 +109,28 @@ def test_a_pool_for_both_bounds_how_long_requests_wait(start_server, rude):
     reasons = " ".join(str(one["reason"]) for one in started.events("http.failed"))
     assert "allocate_timeout of the pool" in reasons
     assert "max_queue_size of the pool" in reasons
+
+
+def test_it_serves_with_closed_standard_streams(settings, tmp_path):
+    (tmp_path / ".rr.yaml").write_text(yaml.safe_dump({"version": "3", **settings}))
+    closed = ["sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", *command_line("run")]
+    url = f"http://{settings['http']['address']}/hello"
+    with subprocess.Popen(closed, cwd=tmp_path, env=environment()) as server:
+        try:
+            wait_until(lambda: answers(url) or server.poll() is not None, "an answer")
+            assert server.poll() is None
+            assert {str(Path(f"/proc/{server.pid}/fd/{number}").readlink()) for number in range(3)} == {os.devnull}
+        finally:
+            server.terminate()
+    assert server.returncode == 0
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=20) as answer:
+            return answer.read() == b"Hello World\n"
+    except OSError:
+        return False
 
 
 def test_an_idle_server_stops_with_exit_code_0_well_before_its_grace_period(start_server, rude):
