@@ -41,9 +41,14 @@ class JobsServer(NamedTuple):
 
 @contextlib.contextmanager
 def jobs_server(
-    worker: str, folder: Path, *, roadrunner: bool = False, journal: contenders.Section | str = "off"
+    worker: str,
+    folder: Path,
+    *,
+    roadrunner: bool = False,
+    journal: contenders.Section | str = "off",
+    limits: contenders.Section | None = None,
 ) -> Iterator[JobsServer]:
-    """rrjobs, or RoadRunner, with this PHP program behind the pipeline; `journal` is of rrjobs alone."""
+    """rrjobs, or RoadRunner, with this PHP program behind the pipeline; `journal` and `limits` are of rrjobs alone."""
     port = free_port()
     keys: contenders.Section = {"prefetch": 100000} if roadrunner else {"prefetch": 100000, "journal": journal}
     config: contenders.Section = {
@@ -52,7 +57,7 @@ def jobs_server(
         "jobs": {
             "pool": {"num_workers": settings.WORKERS},
             "consume": [PIPELINE],
-            "pipelines": {PIPELINE: {"driver": "memory", "config": keys}},
+            "pipelines": {PIPELINE: {"driver": "memory", "config": keys, **(limits or {})}},
         },
     }
     start = contenders.roadrunner_serve if roadrunner else contenders.rrjobs_run

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import backlog, burst, footprint, http, jobs, journal, journalled, latency, quiet, rpc
+from tests.bench import backlog, burst, footprint, http, jobs, journal, journalled, latency, limits, quiet, rpc
 from tests.bench.brokers import amqp
 from tests.bench.report import machine
 from tests.bench.settings import AUTOLOAD, ONLY, ROUNDS, SECONDS
@@ -20,6 +20,7 @@ FAMILIES = {
     "jobs": jobs.measure,
     "latency": latency.measure,
     "backlog": backlog.measure,
+    "limits": limits.measure,
     "journal": journal.measure,
     "journalled": journalled.measure,
     "rpc": rpc.measure,
