@@ -105,6 +105,10 @@ class Delivery(ABC):
     def not_lent(self) -> None:  # noqa: B027 - most have nothing to do
         """Encoded, but there was no room for it after all: it is in the queue as if nothing had been."""
 
+    def in_doubt(self, fault: Fault) -> None:
+        """Perhaps begun on a worker that was given up: an attempt, whoever can bear two may take it back instead."""
+        self.failed(fault)
+
     def refused(self) -> None:
         """Given back by a program that asked to be stopped: what every program refuses must not go round for ever."""
         self.refusals += 1

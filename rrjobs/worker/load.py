@@ -14,7 +14,7 @@ class FaultKind(StrEnum):
     MALFORMED = "malformed"  # bytes that are no frame, or a frame that is no answer
     DOUBLED = "doubled"  # a second answer to one load
     UNANSWERED = "unanswered"  # the program asked for more work without answering
-    CUT_OFF = "cut_off"  # the grace period ended before the answer
+    CUT_OFF = "cut_off"  # the grace period ended before the answer, or the worker was given up
     INTERRUPTED = "interrupted"  # the server was killed while a worker had it
     REFUSED = "refused"  # one program after the other asked to be stopped instead of answering
 
@@ -62,8 +62,8 @@ class Load(Protocol):
     """One message on its way through a worker.
 
     Calls come in this order: `encode`, then any number of `answer`, before the first part of a stream `streams`, then
-    exactly one of `finished`, `failed`, `returned`, `refused`. After the last two the load may be encoded again for
-    another worker; the others are final.
+    exactly one of `finished`, `failed`, `returned`, `refused`, `in_doubt`. After the last three the load may be encoded
+    again for another worker; the others are final.
     All are called on the event loop and must neither block nor raise.
     """
 
@@ -104,6 +104,10 @@ class Load(Protocol):
 
     def returned(self) -> None:
         """The worker is gone or refused, and never started this load: it counts as never lent."""
+        ...
+
+    def in_doubt(self, fault: Fault) -> None:
+        """The worker was given up, and may have begun this load: `failed`, or `returned` if twice is no harm."""
         ...
 
     def refused(self) -> None:

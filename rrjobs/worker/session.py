@@ -84,6 +84,8 @@ class Session:
         """The kind of the load that was finished last."""
         self.stopped = False
         """Nothing that still comes is looked at."""
+        self.doubtful: list[Load] = []
+        """After `end`: what a worker that was given up has read, and may have begun, or lost."""
         self.fault: Fault | None = None
         """What broke the session, for the load that was being executed; the owner adds what the process left."""
         self._answered = False
@@ -236,11 +238,14 @@ class Session:
         if self.loads and self._answered and not self.fault:
             self._finish()
         self.stopped = True
+        unread_loads = _last(self.loads, unread)
         rest = [load for load, _ in self.loads]
-        never_started = self.unread_bytes <= unread
         self.loads.clear()
         self.unread_bytes = 0
-        if gave_up or never_started or not rest:
+        if gave_up:
+            self.doubtful = rest[: len(rest) - unread_loads]
+            return None, rest[len(self.doubtful) :]
+        if unread_loads == len(rest):
             return None, rest
         return rest[0], rest[1:]
 
@@ -312,3 +317,14 @@ class Session:
         self.stopped = True
         self.fault = Fault(kind, message)
         self._owner.broke(message)
+
+
+def _last(loads: Sequence[tuple[Load, int]], unread: int) -> int:
+    """How many of the loads, from the last on, lie whole within the last `unread` bytes."""
+    found = 0
+    for _, size in reversed(loads):
+        unread -= size
+        if unread < 0:
+            break
+        found += 1
+    return found

@@ -31,6 +31,7 @@ CLOSED_RELAY_S = 1.0
 
 _READ_BYTES = 64 * 1024  # what a pipe holds; more costs a memory mapping for each read
 _OUTPUT_IN_ERROR = 4000
+_DOUBT = "written behind a stream in which the program loses its input: the worker was given up, this may have begun"
 
 
 class WorkerOwner(Protocol):
@@ -337,6 +338,8 @@ class Worker:
         head, rest = self.session.end(0 if self._fault else self.process.unread_bytes())
         for load in reversed(rest):
             load.returned()
+        for load in reversed(self.session.doubtful):
+            load.in_doubt(Fault(FaultKind.CUT_OFF, _DOUBT, pid=self.pid))
         clean = expected or self._given_up or self.process.exit_code == 0
         if head is not None or self.state is WorkerState.ERRORED or not clean:
             self._report(head)

@@ -103,6 +103,12 @@ class Ticket(Delivery):
         self.where = "refused"
         super().refused()
 
+    def in_doubt(self, fault: Fault) -> None:
+        lost = any(self.ident in program.lost for program in self.road.launcher.programs)
+        assert lost or self.reads or self.size > PIPE_BYTES, f"{self} was not read, and is said to be in doubt"
+        self.may_end = {"cut_off"}
+        super().in_doubt(fault)
+
     def dropped(self, reason: str) -> None:
         assert self.road.draining and self.where == "queued", f"{self} is dropped"
         self.road.forget(self)

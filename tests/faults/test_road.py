@@ -69,3 +69,24 @@ def test_a_delivery_that_was_not_read_is_not_blamed_for_the_end_of_a_worker_behi
     program.crash(7)
     road.settle_all()
     assert [ticket.fate for ticket in road.tickets] == ["finished", "finished"]
+
+
+def test_only_what_may_have_begun_on_a_worker_that_was_given_up_is_in_doubt():
+    road = Road(8, True, {"num_workers": 1})
+    try:
+        for number in range(5):
+            road.put(Ticket(number, 0, "a", 0, road), offer=False)
+        road.quiet()
+        (program,) = road.launcher.living
+        program.stream(ping=True)  # and loses what lies behind it
+        assert program.lost == {"1", "2"}
+        for number in range(5, 9):
+            road.put(Ticket(number, 0, "a", 0, road), offer=False)
+        road.turn()
+        assert [ticket.where for ticket in road.tickets[:5]] == ["lent"] * 5
+        road.settle_all()
+        # the fourth was begun between the answer and the kill
+        assert [ticket.fate for ticket in road.tickets] == ["finished", *["cut_off"] * 3, *["finished"] * 5]
+        road.stop(5.0)
+    finally:
+        road.close()

@@ -1,7 +1,12 @@
 """Streams of real PHP processes that lose their input, never end, or whose client is slow or gone."""
 
+import fcntl
 import http.client
+import os
+import signal
 import socket
+import sys
+import termios
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -50,6 +55,37 @@ def test_a_program_that_loses_its_input_in_a_stream_is_found_out_once_and_harms_
         assert get(server, path) == (200, body)
     assert server.workers() == {second}
     assert server.events("worker.failed") == []
+
+
+def unread(pid: int) -> int:
+    """Bytes in the input of a worker on private descriptors."""
+    environment = dict(pair.split("=", 1) for pair in Path(f"/proc/{pid}/environ").read_text().split("\0") if pair)
+    number = environment["RR_RELAY"].removeprefix("pipes://fd/").partition(":")[0]
+    fd = os.open(f"/proc/{pid}/fd/{number}", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        return int.from_bytes(fcntl.ioctl(fd, termios.FIONREAD, bytes(4)), sys.byteorder)
+    finally:
+        os.close(fd)
+
+
+def test_behind_a_stream_that_loses_its_input_only_what_may_run_twice_goes_to_another_worker(site):
+    server = site(prefetch=4)
+    (worker,) = server.workers()
+    os.kill(worker, signal.SIGSTOP)
+    clients = []
+    for head in ["GET /stream", *["POST /", "PUT /"] * 4]:
+        clients.append(socket.create_connection(("127.0.0.1", port_of(server)), 20))
+        clients[-1].sendall(f"{head} HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+    wait_until(lambda: unread(worker) > 3 * 150, "some are written behind the stream")
+    os.kill(worker, signal.SIGCONT)
+    answers = []
+    for client in clients:
+        with client, client.makefile("rb") as answer:
+            answers.append(int(answer.read().split()[1]))
+    posted, put = answers[1::2], answers[2::2]
+    assert answers[0] == 200 and put == [200] * 4, answers
+    assert 500 in posted and set(posted) == {200, 500}, answers
+    assert "may have begun" in server.events("http.failed")[0]["reason"]
 
 
 def test_a_forgotten_answer_is_found_out_also_when_fences_come_late(site):

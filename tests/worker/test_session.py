@@ -191,6 +191,7 @@ class Table:
 
     def settle_the_end(self) -> None:
         self.guilty, rest = self.session.end()
+        rest = [*self.session.doubtful, *rest]
         for load in reversed(rest):
             load.returned()
         if self.guilty is not None:

@@ -26,6 +26,8 @@ PIPELINE = "http"
 _MAX_BODY_BYTES = MAX_PAYLOAD_BYTES - 2**24
 """Leaves room for the context, which `limits.header_bytes` bounds."""
 
+_IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+
 _NO_COOKIES: dict[str, str] = {}
 _OK = ResponseHead(200, {})
 _PROTOCOLS = {"1.1": "HTTP/1.1", "1.0": "HTTP/1.0"}
@@ -201,6 +203,13 @@ class HttpDelivery(Delivery):
     def not_lent(self) -> None:
         """It can still be withdrawn, and its wait was not interrupted."""
         self.waits = True
+
+    def in_doubt(self, fault: Fault) -> None:
+        """Only what may be repeated without harm goes to another worker (RFC 9110, 9.2.2)."""
+        if self.exchange.request.method in _IDEMPOTENT:
+            self.returned()
+        else:
+            self.failed(fault)
 
     def dropped(self, reason: str) -> None:
         """The server stops before a worker was free."""
