@@ -5,11 +5,12 @@ others, nothing does.
 """
 
 import asyncio
+import math
 
 from rrjobs.pipeline.delivery import Delivery
 from rrjobs.pipeline.feeder import Feeder, cannot_be_lent
 from rrjobs.pipeline.lane_queue import LaneQueue
-from rrjobs.pipeline.prefetch import MAX_DEPTH, Prefetch
+from rrjobs.pipeline.prefetch import Prefetch
 from rrjobs.worker.load import Load
 from rrjobs.worker.pool import Pool
 from rrjobs.worker.worker import Worker
@@ -27,7 +28,7 @@ class AheadFeed(Feeder):
         super().__init__(queue, pool)
         self._prefetch = prefetch
         self._scheduled = False
-        self._ride_at = 0  # how many must wait before it is of use to write ahead to somebody
+        self._ride_at = 0.0  # how many must wait before it is of use to write ahead to somebody
         self._on_demand = pool.scales or pool.config.debug
         self._loop = asyncio.get_running_loop()
 
@@ -54,7 +55,8 @@ class AheadFeed(Feeder):
 
     def _few(self, worker: Worker) -> int:
         """With more loads than this it is left alone: its share of what waits comes in few big writes."""
-        return (min(worker.depth_cap, self._queue.size // self._pool.size) + 1) // 2
+        cap, share = worker.depth_cap, self._queue.size // self._pool.size
+        return min(cap - 1, (share + 1) // 2 if share < cap else (cap + 1) // 2)
 
     def _feed(self) -> None:
         self._scheduled = False
@@ -70,6 +72,7 @@ class AheadFeed(Feeder):
         for worker, batch in batches:
             if batch:
                 worker.lend(batch)
+                self._note_room(worker)
             else:
                 self.worker_free(worker)
         if queue.size and not idle:
@@ -78,21 +81,31 @@ class AheadFeed(Feeder):
     def _ride(self) -> None:
         """Nobody is free: write ahead where that is allowed, and look again when so many wait that it may be."""
         self._pool.demand(self._queue.size)
-        fewest = MAX_DEPTH
+        self._ride_at = math.inf
         for worker in self._pool.busy:
-            if worker.outstanding <= self._few(worker):
+            if len(worker.session.loads) <= self._few(worker):
                 self._fill(worker)
-            fewest = min(fewest, worker.outstanding)
-        self._ride_at = 0 if self._on_demand else fewest * self._pool.size
+            self._note_room(worker)
+        if self._on_demand:
+            self._ride_at = 0.0
+
+    def _note_room(self, worker: Worker) -> None:
+        """When so many wait, it has few. One that is full takes none before its next answer, which asks by itself."""
+        outstanding, cap = len(worker.session.loads), worker.depth_cap
+        if outstanding < cap and outstanding <= (cap + 1) // 2:
+            self._ride_at = min(self._ride_at, (2 * outstanding - 1) * self._pool.size)
 
     def _fill(self, worker: Worker) -> None:
         batch: Batch = []
+        loads = worker.session.loads
+        if loads:
+            worker.depth_cap = min([self._prefetch.depth(load.mode, load.kind) for load, _ in loads])
         while self._queue.size and self._take(worker, batch):
             pass
         if batch:
-            self._ride_at = 0
             worker.lend(batch)
-        elif not worker.outstanding and worker not in self._idle:
+            self._note_room(worker)
+        elif not loads and worker not in self._idle:
             self._idle.append(worker)
 
     def _take(self, worker: Worker, batch: Batch) -> bool:
