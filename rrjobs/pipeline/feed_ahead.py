@@ -22,7 +22,10 @@ _FENCE_BYTES = 32
 
 
 class AheadFeed(Feeder):
-    """Once per turn of the loop: one delivery to each free worker in turn, then deeper, one write per worker."""
+    """A delivery that finds a free worker and nobody before it does not see the queue.
+
+    What waits goes out once per turn of the loop: one to each free worker in turn, then deeper, one write per worker.
+    """
 
     def __init__(self, queue: LaneQueue, pool: Pool, prefetch: Prefetch) -> None:
         super().__init__(queue, pool)
@@ -35,12 +38,19 @@ class AheadFeed(Feeder):
     def came(self, delivery: Delivery) -> None:
         """See Feeder."""
         queue = self._queue
+        if self._idle and not queue.size and self._lend_at_once(delivery):
+            return
         queue.add(delivery)
         if not self._scheduled and (self._idle or queue.size >= self._ride_at):
             self.wake()
 
+    def _lend(self, worker: Worker, delivery: Delivery, frame: bytes) -> None:
+        worker.depth_cap = self._prefetch.depth(delivery.mode, delivery.kind)
+        worker.lend_one(delivery, frame)
+        self._note_room(worker)
+
     def wake(self) -> None:
-        """See Feeder."""
+        """See Feeder: once per turn of the loop, so that each worker gets one write."""
         if not self._scheduled:
             self._scheduled = True
             self._loop.call_soon(self._feed)

@@ -48,21 +48,6 @@ class SingleFeed(Feeder):
         if worker not in self._idle:
             self._idle.append(worker)
 
-    def _lend_at_once(self, delivery: Delivery) -> bool:
-        """False when nobody of those who were free is so still."""
-        while self._idle:
-            worker = self._take_idle()
-            if worker.lendable and not worker.session.loads:
-                try:
-                    frame = delivery.encode()
-                except ValueError as err:
-                    self._idle.append(worker)
-                    cannot_be_lent(delivery, err)
-                else:
-                    worker.lend_one(delivery, frame)
-                return True
-        return False
-
     def _feed(self) -> None:
         """Those who are free take what waits; what then still waits asks for more workers."""
         self._scheduled = False

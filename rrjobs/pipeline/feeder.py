@@ -34,6 +34,24 @@ class Feeder(ABC):
     def worker_free(self, worker: Worker) -> None:
         """It may be lent to: it is lendable and may have more loads before max_jobs."""
 
+    def _lend(self, worker: Worker, delivery: Delivery, frame: bytes) -> None:
+        worker.lend_one(delivery, frame)
+
+    def _lend_at_once(self, delivery: Delivery) -> bool:
+        """False when nobody of those who were free is so still."""
+        while self._idle:
+            worker = self._take_idle()
+            if worker.lendable and not worker.session.loads:
+                try:
+                    frame = delivery.encode()
+                except ValueError as err:
+                    self._idle.append(worker)
+                    cannot_be_lent(delivery, err)
+                else:
+                    self._lend(worker, delivery, frame)
+                return True
+        return False
+
 
 def cannot_be_lent(delivery: Delivery, err: ValueError) -> None:
     """It has no frame."""
