@@ -258,3 +258,18 @@ def test_a_declaration_brings_limits_as_texts(serve):
         with pytest.raises(RpcError, match=error):
             server.call("jobs.Declare", {"pipeline": {"name": "wrong", "driver": "memory", **wrong}})
     assert "wrong" not in server.call("jobs.List", {})["pipelines"]
+
+
+def test_a_flood_of_slow_jobs_leaves_workers_of_a_shared_pool_to_requests(start_server, settings):
+    config = {
+        **settings,
+        "server": {"command": ["php", str(ROOT / "php" / "tests" / "workers" / "any_slow.php")]},
+        "any": {"pool": {"num_workers": 3, "reserve": {"workers": 1}}},
+    }
+    process = start_server(config)
+    server = Server(process, Path("none"))
+    server.push("mail", *names("slow", 20), ms=4000)
+    wait_until(lambda: server.limits("mail")["held"] == 18, "two run and the others are held")
+    assert [process.get("/")[0] for _ in range(20)] == [200] * 20
+    assert server.limits("mail")["running"] == 2
+    server.call("jobs.Destroy", {"pipelines": ["mail"]})
