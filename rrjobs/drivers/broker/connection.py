@@ -1,6 +1,6 @@
 """The half of a broker driver that only that broker knows: how to connect, and what one live connection can do."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
 from rrjobs.drivers.broker.delivery import BrokerDelivery
@@ -18,8 +18,12 @@ class Counts(NamedTuple):
     reserved: int = 0
 
 
+Which = Callable[[BrokerDelivery], bool]
+"""Of deliveries, those that a call is about."""
+
+
 class Arrivals(Protocol):
-    """Where a connection puts what it received; neither call blocks or raises."""
+    """Where a connection puts what it received; no call blocks or raises."""
 
     @property
     def settler(self) -> Settler:
@@ -32,6 +36,16 @@ class Arrivals(Protocol):
 
     def undecodable(self, delivery: BrokerDelivery, reason: str) -> None:
         """A message that is no job, with what can be read of it as one: it is kept as a dead letter, then acked."""
+        ...
+
+    def drop(self, which: Which) -> Sequence[BrokerDelivery]:
+        """The broker is about to take these back: those that were not begun are gone from here, and returned."""
+        ...
+
+    def withdraw(self, which: Which) -> None:
+        """The broker has taken these back: their receipts are of no use. What runs goes on; should it be delivered here
+        once more, it is not run again.
+        """
         ...
 
 

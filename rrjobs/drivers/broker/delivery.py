@@ -12,6 +12,10 @@ from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
 
 
+WITHDRAWN = object()
+"""The `connection` of a delivery whose receipt is of no use any more, although its connection lives."""
+
+
 class Beginner(Protocol):
     """Told when an `auto_ack` job begins: that is when it is acked."""
 

@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 
-from rrjobs.drivers.broker.connection import Broker, Connection
+from rrjobs.drivers.broker.connection import Broker, Connection, Which
 from rrjobs.drivers.broker.delivery import BrokerDelivery
 from rrjobs.drivers.broker.intake import Intake
 from rrjobs.drivers.broker.letters import BrokerLetters, LetterStore
@@ -185,6 +185,14 @@ class BrokerDriver:
     def undecodable(self, delivery: BrokerDelivery, reason: str) -> None:
         """See Arrivals."""
         self._intake.judged(delivery, self.judge.undecodable(delivery, reason))
+
+    def drop(self, which: Which) -> list[BrokerDelivery]:
+        """See Arrivals."""
+        return self._intake.drop(which)
+
+    def withdraw(self, which: Which) -> None:
+        """See Arrivals."""
+        self._intake.withdraw(which)
 
     def _too_often(self, delivery: BrokerDelivery, times: int) -> Outcome:
         headers = {**delivery.job.headers, **History(delivery.attempt, interruptions=times).headers()}

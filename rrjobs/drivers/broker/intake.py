@@ -9,7 +9,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable
 from itertools import count
 
-from rrjobs.drivers.broker.delivery import BrokerDelivery
+from rrjobs.drivers.broker.delivery import WITHDRAWN, BrokerDelivery
 from rrjobs.drivers.broker.returns import Returns
 from rrjobs.pipeline.driver import Sink
 from rrjobs.pipeline.outcome import DONE, Outcome
@@ -92,8 +92,8 @@ class Intake:
     def carried(self, delivery: BrokerDelivery) -> None:
         """The broker knows: it is gone from here."""
         self._returns.forget(delivery.key)
-        if delivery.acked:
-            self._remember(delivery.key, DONE)  # should the ack at its beginning have been lost
+        if delivery.acked or delivery.connection is WITHDRAWN:
+            self._remember(delivery.key, DONE)  # should the ack at its beginning have been lost, or have come too late
         self._forget(delivery)
 
     def goes_back(self, delivery: BrokerDelivery) -> None:
@@ -116,6 +116,29 @@ class Intake:
     def unsettled(self) -> list[BrokerDelivery]:
         """What is decided, or goes back, and is not carried out."""
         return [one for one in self._held.values() if one.outcome is not None or one.going_back]
+
+    def drop(self, which: Callable[[BrokerDelivery], bool]) -> list[BrokerDelivery]:
+        """Unstarted ones that the broker is about to take back; they are gone from here."""
+        gone = []
+        for delivery in self.recall():
+            if which(delivery) and not delivery.acked:
+                self._forget(delivery)
+                gone.append(delivery)
+            else:
+                self._waiting.append(delivery)
+        self._move()
+        return gone
+
+    def withdraw(self, which: Callable[[BrokerDelivery], bool]) -> None:
+        """The broker has taken them back: decided ones are remembered, others run on."""
+        self.drop(which)
+        for delivery in list(self._held.values()):
+            if not delivery.acked and which(delivery):
+                delivery.connection = WITHDRAWN
+                if delivery.going_back:
+                    self._forget(delivery)
+                elif delivery.outcome is not None:
+                    self._orphan(delivery)
 
     def lost(self, connection: object) -> None:
         """Unstarted deliveries of a lost connection are the broker's; decided ones are remembered, others run on."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 from rrjobs.drivers.broker.backoff import Backoff
 from rrjobs.drivers.broker.connection import Connection
-from rrjobs.drivers.broker.delivery import BrokerDelivery
+from rrjobs.drivers.broker.delivery import WITHDRAWN, BrokerDelivery
 from rrjobs.drivers.broker.intake import Intake
 from rrjobs.drivers.broker.letters import BrokerLetters
 from rrjobs.errors import ConnectionLost, DriverError
@@ -78,8 +78,8 @@ class Settling:
 
     async def _together(self, connection: Connection, intake: Intake) -> None:
         early, self._early = self._early, []
-        acks, self._acks = self._acks, []
-        returns, self._returns = self._returns, []
+        acks, self._acks = [one for one in self._acks if _is_ours(one)], []
+        returns, self._returns = [one for one in self._returns if _is_ours(one)], []
         to_ack = [one for one in acks if not one.acked] + early
         if to_ack:
             await connection.ack(to_ack)
@@ -97,7 +97,7 @@ class Settling:
         backoff = Backoff(first_s=0.5)
         outcome = delivery.outcome
         assert outcome is not None
-        while True:
+        while _is_ours(delivery):
             try:
                 await self._carry_out(connection, delivery, outcome)
                 break
@@ -106,6 +106,8 @@ class Settling:
             except DriverError as err:
                 self._unsettled(delivery.ident, err)
                 await asyncio.sleep(backoff.next_s())
+        else:
+            return  # withdrawn meanwhile
         self.trouble = ""
         intake.carried(delivery)
 
@@ -128,3 +130,8 @@ class Settling:
     def _unsettled(self, ident: str, err: DriverError) -> None:
         self.trouble = str(err)
         self._events.emit("delivery.unsettled", id=ident, pipeline=self._pipeline, error=str(err))
+
+
+def _is_ours(delivery: BrokerDelivery) -> bool:
+    """Whether its receipt is still of use."""
+    return delivery.acked or delivery.connection is not WITHDRAWN

@@ -1,0 +1,61 @@
+"""Commits what is settled, as one request for all that was asked for while the last one was on its way."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import aiokafka.errors as errors
+from aiokafka import TopicPartition
+from aiokafka.structs import OffsetAndMetadata
+
+from rrjobs.drivers.kafka.client import said
+from rrjobs.drivers.kafka.window import Window
+from rrjobs.errors import ConnectionLost
+
+Windows = Mapping[TopicPartition, Window]
+
+
+class Fenced(Exception):
+    """The group has gone on without us: what was to be committed is not."""
+
+
+class Commits:
+    """Of one consumer; without a group nothing is committed."""
+
+    def __init__(self, consumer: Any, windows: Windows, grouped: bool) -> None:
+        self._consumer = consumer
+        self._windows = windows
+        self._grouped = grouped
+        self._turn = asyncio.Lock()
+        self._asked = self._done = 0
+
+    async def commit(self) -> None:
+        """All that was settled before this call is committed. Raises ConnectionLost, Fenced."""
+        if not self._grouped:
+            return
+        self._asked += 1
+        wanted = self._asked
+        async with self._turn:
+            if self._done < wanted:
+                wanted = self._asked
+                await self._commit()
+                self._done = wanted
+
+    async def _commit(self) -> None:
+        dirty = [window for window in self._windows.values() if window.dirty]
+        offsets = {}
+        for window in dirty:
+            window.dirty = False
+            offsets[TopicPartition(window.topic, window.partition)] = OffsetAndMetadata(*window.commit())
+        if not offsets:
+            return
+        try:
+            await self._consumer._coordinator.commit_offsets(None, offsets)
+        except BaseException as err:
+            for window in dirty:
+                window.dirty = True
+            if isinstance(err, errors.CommitFailedError):
+                raise Fenced(said(err)) from err
+            if isinstance(err, errors.KafkaError):
+                raise ConnectionLost(f"cannot commit: {said(err)}") from err
+            raise

@@ -1,0 +1,155 @@
+"""Sends records, those of one push together, and waits until the brokers have them."""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import aiokafka.errors as errors
+from aiokafka import AIOKafkaProducer
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+
+from rrjobs.drivers.kafka.client import said
+from rrjobs.drivers.kafka.config import ProducerConfig
+from rrjobs.drivers.kafka.record import RecordHeaders
+from rrjobs.errors import ConnectionLost, DriverError, PushRefused, PushUnknown
+
+BATCH_BYTES = 256 * 1024
+TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError)
+REFUSED = (*TOO_LARGE, errors.TopicAuthorizationFailedError, errors.ClusterAuthorizationFailedError,
+           errors.InvalidTopicError, errors.UnknownTopicOrPartitionError, errors.PolicyViolationError,
+           errors.InvalidTimestampError, errors.NotEnoughReplicasError)  # fmt: skip
+"""Errors after which it is known that nothing was written."""
+
+_ACKS = {"NoAck": 0, "LeaderAck": 1, "AllISRAck": "all"}
+
+
+class Record(NamedTuple):
+    """What is sent, and where to."""
+
+    topic: str
+    partition: int
+    key: bytes | None
+    value: bytes | None
+    headers: RecordHeaders
+
+
+def make_producer(options: dict[str, Any], config: ProducerConfig) -> AIOKafkaProducer:
+    """Not started yet."""
+    codec = config.compression_codec
+    return AIOKafkaProducer(
+        **options,
+        acks=_ACKS[config.required_acks],
+        enable_idempotence=not config.disable_idempotent,
+        compression_type=None if codec in ("", "none") else codec,
+        max_batch_size=min(BATCH_BYTES, config.max_message_bytes),
+        max_request_size=max(2**20, config.max_message_bytes),
+        request_timeout_ms=round(config.request_timeout_s * 1000),
+    )
+
+
+class Publishing:
+    """The producer of a pipeline. `broken`: it cannot be used any more, and says why."""
+
+    def __init__(self, producer: Any, config: ProducerConfig) -> None:
+        self.broken = ""
+        self.producer = producer
+        self._config = config
+        self._waiting: dict[tuple[str, int], int] = {}
+
+    def backlog(self, topic: str, partition: int) -> int:
+        """Records that were sent and are not confirmed."""
+        return self._waiting.get((topic, partition), 0)
+
+    def check(self, record: Record, ident: str) -> None:
+        """Raises PushRefused when it is too large by our own limit."""
+        size = DefaultRecordBatchBuilder.estimate_size_in_bytes(record.key, record.value, record.headers)
+        most = self._config.max_message_bytes
+        if size > most:
+            raise PushRefused(f"job {ident} makes a record of {size} bytes, max_message_bytes is {most}")
+
+    async def send(self, records: Sequence[Record]) -> None:
+        """All of them are confirmed. Raises PushRefused with the number that was accepted, PushUnknown."""
+        try:
+            if self._config.delivery_timeout_s:
+                async with asyncio.timeout(self._config.delivery_timeout_s):
+                    await self._send(records)
+            else:
+                await self._send(records)
+        except TimeoutError as err:
+            raise PushUnknown(f"not confirmed within delivery_timeout {self._config.delivery_timeout_s:g} s") from err
+
+    async def _send(self, records: Sequence[Record]) -> None:
+        if len(records) == 1:
+            await self._all([await self._single(records[0])], [records])
+            return
+        places: dict[tuple[str, int], list[Record]] = {}
+        for record in records:
+            places.setdefault((record.topic, record.partition), []).append(record)
+        futures, groups = [], []
+        for place, group in places.items():
+            for batch, part in self._batches(group):
+                futures.append(await self._guarded(self.producer.send_batch(batch, place[0], partition=place[1])))
+                groups.append(part)
+        await self._all(futures, groups)
+
+    async def _single(self, record: Record) -> Any:
+        sending = self.producer.send(
+            record.topic, record.value, record.key, record.partition, headers=list(record.headers)
+        )
+        return await self._guarded(sending)
+
+    async def _guarded(self, sending: Any) -> Any:
+        try:
+            return await sending
+        except errors.KafkaError as err:
+            raise self._error(err, 0, 1) from err
+
+    def _batches(self, group: Sequence[Record]) -> list[tuple[Any, Sequence[Record]]]:
+        found: list[tuple[Any, Sequence[Record]]] = []
+        batch, begin = self.producer.create_batch(), 0
+        for number, record in enumerate(group):
+            entry = {"timestamp": None, "key": record.key, "value": record.value, "headers": record.headers}
+            if batch.append(**entry) is None:
+                found.append((batch, group[begin:number]))
+                batch, begin = self.producer.create_batch(), number
+                batch.append(**entry)
+        found.append((batch, group[begin:]))
+        return found
+
+    async def _all(self, futures: Sequence["asyncio.Future[Any]"], groups: Sequence[Sequence[Record]]) -> None:
+        for group in groups:
+            place = group[0].topic, group[0].partition
+            self._waiting[place] = self._waiting.get(place, 0) + len(group)
+        try:
+            results = await asyncio.gather(*futures, return_exceptions=True)
+        finally:
+            for group in groups:
+                self._waiting[group[0].topic, group[0].partition] -= len(group)
+        accepted, trouble = 0, None
+        for result, group in zip(results, groups, strict=True):
+            if isinstance(result, TOO_LARGE) and len(group) > 1:
+                await self._halves(group)  # the topic takes less at once than we put together
+            elif isinstance(result, BaseException):
+                trouble = trouble or (result, group)
+                continue
+            accepted += len(group)
+        if trouble is not None:
+            raise self._error(trouble[0], accepted, len(trouble[1])) from trouble[0]
+
+    async def _halves(self, group: Sequence[Record]) -> None:
+        middle = len(group) // 2
+        await self._send(group[:middle])
+        await self._send(group[middle:])
+
+    def _error(self, err: BaseException, accepted: int, count: int) -> DriverError:
+        if isinstance(err, TOO_LARGE):
+            text = "the topic takes no record of this size: raise its max.message.bytes, and the broker's"
+            return PushRefused(f"{text} ({said(err)})", accepted=accepted)
+        if isinstance(err, REFUSED):
+            return PushRefused(f"Kafka refuses it: {said(err)}", accepted=accepted)
+        if not isinstance(err, errors.KafkaError):
+            raise err
+        self.broken = self.broken or said(err)
+        if isinstance(err, errors.ProducerClosed):
+            return ConnectionLost(f"the connection is closing: {said(err)}")
+        return PushUnknown(f"unknown whether {count} jobs were accepted: {said(err)}", accepted=accepted)
