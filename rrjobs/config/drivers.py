@@ -9,6 +9,7 @@ MODELS: dict[str, str] = {
     "memory": "rrjobs.drivers.memory.config:MemoryConfig",
     "amqp": "rrjobs.drivers.amqp.config:AmqpConfig",
     "nats": "rrjobs.drivers.nats.config:NatsConfig",
+    "kafka": "rrjobs.drivers.kafka.config:KafkaConfig",
     "beanstalk": "rrjobs.drivers.beanstalk.config:BeanstalkConfig",
 }
 

@@ -7,6 +7,7 @@ from rrjobs.config.drivers import MODELS
 from rrjobs.drivers.amqp.config import AmqpSection
 from rrjobs.drivers.beanstalk.config import BeanstalkSection
 from rrjobs.drivers.http.config import HttpConfig
+from rrjobs.drivers.kafka.config import KafkaSection
 from rrjobs.drivers.nats.config import NatsSection
 from rrjobs.pipeline.config import JobsConfig
 from rrjobs.rpc.config import RpcConfig
@@ -55,7 +56,6 @@ class Root(Section):
         "reload": "removed in RoadRunner 3; `pool.debug: true` reloads code for every delivery",
     }
     not_yet: ClassVar[Mapping[str, str]] = {
-        "kafka": "jobs are kept in memory",
         "sqs": "jobs are kept in memory",
         "boltdb": "jobs are kept in memory",
         "google_pub_sub": "jobs are kept in memory",
@@ -93,6 +93,7 @@ class Root(Section):
         alias="any",
         differs="RoadRunner has nothing like it",
     )
+    kafka: KafkaSection | None = setting(None, "Kafka: needed by pipelines of the driver `kafka`.")
     amqp: AmqpSection | None = setting(None, "RabbitMQ: needed by pipelines of the driver `amqp`.")
     rpc: RpcConfig | None = setting(
         None, "Calls from PHP and from the command line; without the section there are none."

@@ -12,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 from harness import Harness
 from harness_amqp import AmqpHarness
 from harness_beanstalk import BeanstalkHarness
+from harness_kafka import KafkaHarness
 from harness_memory import MemoryHarness
 from harness_nats import NatsHarness
 from house import House
@@ -21,6 +22,7 @@ HARNESSES: list[type[Harness]] = [
     AmqpHarness,
     BeanstalkHarness,
     NatsHarness,
+    KafkaHarness,
 ]
 
 

@@ -11,7 +11,6 @@ from rrjobs.pipeline.delivery import JobDelivery, Settler
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
 
-
 WITHDRAWN = object()
 """The `connection` of a delivery whose receipt is of no use any more, although its connection lives."""
 

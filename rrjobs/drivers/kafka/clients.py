@@ -56,7 +56,7 @@ class Clients:
     async def open(self) -> None:
         """The cluster answers, and everything is there. Raises BrokerUnreachable, BrokerRefused."""
         if not self._options:
-            self._options.update(client_options(self._section))
+            self._options.update(client_options(self._section, self._config.sasl_options))
         await probe(self._options, self._timeout_s)
         try:
             await self._open_producer()

@@ -251,6 +251,9 @@ class KafkaConfig(Section):
     )
     producer_options: ProducerConfig = setting(ProducerConfig, "Pushing.")
     consumer_options: ConsumerConfig | None = setting(None, "Consuming; without it the pipeline only pushes.")
+    sasl_options: SaslConfig | None = setting(
+        None, "Logging in, in place of `kafka.sasl`.", differs="there it is for pipelines declared at run time only"
+    )
     group_options: GroupConfig | None = setting(
         None, "The consumer group. Without one nothing is committed: each start begins at `consumer_offset`."
     )

@@ -129,7 +129,7 @@ class KafkaConnection:
         if arrivals is None:
             return
         take: Callable[[KafkaDelivery], None] = self._gate.arrive if self._gate else arrivals.arrived
-        options = {"topic": window.topic, "partition": window.partition}
+        options: dict[str, str | int] = {"topic": window.topic, "partition": window.partition}
         pipeline, priority, topic, partition = self._pipeline, self._priority, window.topic, window.partition
         for record in records:
             offset = record.offset

@@ -14,7 +14,7 @@ from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import DriverError
 from rrjobs.runtime.section import FROM_FILE
 
-_SECTIONS = ("producer_options", "consumer_options", "group_options")
+_SECTIONS = ("producer_options", "consumer_options", "group_options", "sasl_options")
 
 
 class KafkaDriver(BrokerDriver):

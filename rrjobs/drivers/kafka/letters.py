@@ -94,7 +94,11 @@ class TopicLetters:
 
     def _record(self, letter: DeadLetter) -> Record:
         stored = encode_letter(letter)
-        headers = [*encode_headers(letter.job()), (ID, letter.id.encode()), (LETTER, stored.attributes[LETTER].encode())]
+        headers = [
+            *encode_headers(letter.job()),
+            (ID, letter.id.encode()),
+            (LETTER, stored.attributes[LETTER].encode()),
+        ]
         return Record(self._topic, 0, letter.key.encode(), letter.payload, headers)
 
 

@@ -140,7 +140,9 @@ class Mover:
     async def _turn(self, consumer: Any, partitions: Partitions) -> None:
         """Read what there is room for until the next is ready; move what is ready."""
         open_ = [
-            place for place, window in partitions.windows.items() if not window.closing and window.pending < _room(place)
+            place
+            for place, window in partitions.windows.items()
+            if not window.closing and window.pending < _room(place)
         ]
         wait_s = min(LONGEST_POLL_S, max(0.0, self._waiters[0].ready_s - time.time()) if self._waiters else 60.0)
         if open_:
@@ -170,7 +172,8 @@ class Mover:
         window.passed(partitions.position(place))
 
     async def _move_ready(self, partitions: Partitions) -> None:
-        now, ready = time.time(), []
+        now = time.time()
+        ready: list[_Waiter] = []
         while self._waiters and self._waiters[0].ready_s <= now and len(ready) < LONG_WAITERS * 5:
             ready.append(heapq.heappop(self._waiters))
         try:

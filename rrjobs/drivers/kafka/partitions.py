@@ -86,7 +86,7 @@ class Partitions(ConsumerRebalanceListener):  # type: ignore[misc]
             for place in places:
                 held = committed.get(place)
                 begin = held.offset if held else await self._beginning(place, self._config.consumer_offset)
-                window = Window(*place, begin, held.metadata or "" if held else "")
+                window = Window(place.topic, place.partition, begin, held.metadata or "" if held else "")
                 window.dirty = held is None  # so that a group that begins at the end misses nothing from now on
                 self.windows[place] = window
                 self.seek(window)
@@ -132,7 +132,7 @@ class Partitions(ConsumerRebalanceListener):  # type: ignore[misc]
         self._consumer.assign(list(wanted))
         for place, where in wanted.items():
             if place not in self.windows:
-                self.windows[place] = Window(*place, await self._beginning(place, where))
+                self.windows[place] = Window(place.topic, place.partition, await self._beginning(place, where))
 
     async def _beginning(self, place: TopicPartition, where: OffsetConfig) -> int:
         try:

@@ -136,5 +136,5 @@ class Reader:
         window.closing = True
         if self.partitions.left is not None:
             self.partitions.left([window])
-        self.partitions.windows[place] = Window(*place, offset)
+        self.partitions.windows[place] = Window(place.topic, place.partition, offset)
         return self.partitions.windows[place]

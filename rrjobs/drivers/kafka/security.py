@@ -18,16 +18,16 @@ TOKEN_S = 900
 _MSK_HOST = re.compile(r"\.kafka(?:-serverless)?\.([a-z0-9-]+)\.amazonaws\.com")
 
 
-def client_options(section: KafkaSection) -> dict[str, Any]:
-    """Arguments that all clients take. Raises BrokerRefused with the file at fault."""
+def client_options(section: KafkaSection, own: SaslConfig | None = None) -> dict[str, Any]:
+    """Arguments that all clients take; `own` is the login of the pipeline. Raises BrokerRefused."""
     options: dict[str, Any] = {"bootstrap_servers": list(section.brokers)}
     protocol = "PLAINTEXT"
     if section.tls is not None:
         options["ssl_context"] = tls_context(section.tls)
         protocol = "SSL"
-    if section.sasl is not None:
+    if (sasl := own or section.sasl) is not None:
         protocol = "SASL_SSL" if section.tls is not None else "SASL_PLAINTEXT"
-        options |= _sasl(section.sasl, section.brokers[0])
+        options |= _sasl(sasl, section.brokers[0])
     return {**options, "security_protocol": protocol}
 
 

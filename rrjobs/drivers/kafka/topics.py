@@ -58,7 +58,7 @@ class Topics:
     async def _appears(self, topic: str) -> None:
         try:
             async with asyncio.timeout(APPEAR_S):
-                while await self.look([topic]):
+                while await self.look([topic]):  # noqa: ASYNC110  nobody tells of it
                     await asyncio.sleep(0.05)
         except TimeoutError as err:
             raise DriverError(f"topic {topic} was made, and is not seen after {APPEAR_S:g} s") from err
