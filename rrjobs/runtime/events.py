@@ -44,6 +44,7 @@ EVENTS: dict[str, EventKind] = {
     "pipeline.failed": EventKind("jobs", logging.ERROR),
     "pipeline.unsettled": EventKind("jobs", logging.WARNING),
     "broker.lost": EventKind("jobs", logging.ERROR),
+    "broker.delays": EventKind("jobs", logging.ERROR),
     "broker.connected": EventKind("jobs", logging.INFO),
     "delivery.unsettled": EventKind("jobs", logging.ERROR),
     "pipeline.parked": EventKind("jobs", logging.INFO),

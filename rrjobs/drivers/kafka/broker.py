@@ -1,9 +1,13 @@
 """How a pipeline connects to Kafka."""
 
+import logging
+
 from rrjobs.drivers.kafka.clients import Clients
 from rrjobs.drivers.kafka.config import KafkaConfig, KafkaSection
 from rrjobs.drivers.kafka.connection import KafkaConnection
 from rrjobs.runtime.events import Events
+
+logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # a broken link is told once, as a state: see Link
 
 NO_TOPICS = "NO TOPICS"
 """What RoadRunner shows for a pipeline that consumes nothing."""

@@ -64,7 +64,9 @@ class Clients:
             for topic in () if self._patterns else self._names:
                 await self._topics.need(topic)
             await self._open_movers()
-        except (errors.KafkaError, ConnectionLost) as err:
+            for mover in self._movers.values():
+                mover.refresh()
+        except (errors.KafkaError, ConnectionLost, TimeoutError) as err:
             raise BrokerUnreachable(f"Kafka at {', '.join(self._section.brokers)}: {said(err)}") from err
 
     async def close(self) -> None:
@@ -227,6 +229,8 @@ class Clients:
             if reader is not None and group is None:
                 partitions.windows.update(reader.partitions.windows)  # nobody else knows how far we were
             self.reader = Reader(made, partitions, self._config.prefetch)
+        elif self.reader is not None:
+            await _refreshed(self.reader.consumer)
 
     async def _open_movers(self) -> None:
         """Delayed jobs that others left are moved from the start."""
@@ -245,6 +249,12 @@ async def _started(client: Any) -> None:
     except BaseException:
         await _stopped(client)
         raise
+
+
+async def _refreshed(consumer: Any) -> None:
+    """After a broken link it may know no partition of its topics, and would not ask for a while."""
+    async with asyncio.timeout(STOP_S):
+        await consumer._client.force_metadata_update()
 
 
 async def _stopped(client: Any) -> None:

@@ -93,6 +93,11 @@ class Mover:
             self._task = asyncio.get_running_loop().create_task(self._run(), name=f"delays {self._group.group_id}")
         self._more.set()
 
+    def refresh(self) -> None:
+        """The link was broken: it may know no partition of its topics, and would not ask for a while."""
+        if self._consumer is not None:
+            self._consumer._client.force_metadata_update()
+
     async def close(self) -> None:
         """What waits stays with the broker. Safe twice."""
         task, self._task = self._task, None
