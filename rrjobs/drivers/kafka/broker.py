@@ -17,6 +17,7 @@ class KafkaBroker:
     """See Broker."""
 
     name = "kafka"
+    lasting_receipts = False
 
     def __init__(
         self, pipeline: str, config: KafkaConfig, section: KafkaSection, priority: int, events: Events
