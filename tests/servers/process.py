@@ -18,6 +18,7 @@ from typing import ClassVar, Self
 from server_process import alive, descendants, wait_until
 
 STOP_TIMEOUT_S = 15.0
+FREE_S = 3.0
 LOG_TAIL = 4000
 """Characters of the log that an error shows."""
 
@@ -100,9 +101,7 @@ class Server:
         assert not self.running, f"{self.name} runs already"
         self.directory.mkdir(parents=True, exist_ok=True)
         command = self.command()
-        taken = [port for port in self.ports() if accepts(port)]
-        if taken:
-            raise ServerFailed(f"{self.name}: port {taken[0]} is taken by another program")
+        self._await_free_ports()
         if not self._prepared:
             self.prepare()
             self._prepared = True
@@ -172,6 +171,14 @@ class Server:
         """Make it serve again, whatever a test did to it."""
         self.thaw()
         return self if self.running else self.start()
+
+    def _await_free_ports(self) -> None:
+        """One that was killed leaves its ports a moment after the kernel calls it dead."""
+        deadline = time.monotonic() + FREE_S
+        while taken := [port for port in self.ports() if accepts(port)]:
+            if time.monotonic() > deadline:
+                raise ServerFailed(f"{self.name}: port {taken[0]} is taken by another program")
+            time.sleep(0.01)
 
     def _await_ready(self) -> None:
         deadline = time.monotonic() + self.start_timeout_s

@@ -8,6 +8,7 @@ from rrjobs.drivers.amqp.address import Address, parse_address
 from rrjobs.drivers.amqp.client import Client
 from rrjobs.drivers.amqp.config import AmqpSection, AmqpTls
 from rrjobs.drivers.amqp.connection import AmqpConnection, Facts
+from rrjobs.drivers.amqp.done import Done
 from rrjobs.drivers.amqp.plan import Plan
 from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import BrokerRefused
@@ -34,6 +35,7 @@ class AmqpBroker:
             plan.consumer or f"roadrunner-{uuid4()}",
             surroundings.timeout_s * PART_OF_TIMEOUT,
         )
+        self._done = Done()
         self._current: AmqpConnection | None = None
 
     @property
@@ -54,7 +56,7 @@ class AmqpBroker:
         try:
             if self._plan.queue:
                 press = await Client.connect(self._address, context, f"rrjobs {self._pipeline} publisher")
-            connection = AmqpConnection(feed, press, self._address, self._plan, self._facts)
+            connection = AmqpConnection(feed, press, self._address, self._plan, self._facts, self._done)
             await connection.open()
         except BaseException:
             await feed.close()

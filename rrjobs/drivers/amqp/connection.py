@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from rrjobs.drivers.amqp.address import Address
 from rrjobs.drivers.amqp.client import Client
 from rrjobs.drivers.amqp.consuming import ConsumeLane
+from rrjobs.drivers.amqp.done import Done
 from rrjobs.drivers.amqp.frames import Content
 from rrjobs.drivers.amqp.hops import EARLY_S, Hop, Hops
 from rrjobs.drivers.amqp.lane import ChannelClosed
 from rrjobs.drivers.amqp.letters import AmqpLetters
-from rrjobs.drivers.amqp.message import decode_job, stand_in
+from rrjobs.drivers.amqp.message import OUR_ID, decode_job, stand_in
 from rrjobs.drivers.amqp.plan import Plan
 from rrjobs.drivers.amqp.press import Press
 from rrjobs.drivers.amqp.topology import Topology
@@ -41,12 +42,14 @@ class Facts:
 class AmqpConnection:
     """A Connection. `feed` and `press` are the same client when there is no queue."""
 
-    def __init__(self, feed: Client, press: Client, address: Address, plan: Plan, facts: Facts) -> None:
+    def __init__(self, feed: Client, press: Client, address: Address, plan: Plan, facts: Facts, done: Done) -> None:
         self._feed = feed
         self._other = press
         self._address = address
         self._plan = plan
         self._facts = facts
+        self._done = done
+        done.connected()
         self._topology = Topology(feed, address, plan)
         self._press = Press(press, address, plan, self._topology, facts.patience_s)
         self._lane: ConsumeLane | None = None
@@ -90,9 +93,13 @@ class AmqpConnection:
     async def ack(self, deliveries: Sequence[BrokerDelivery]) -> None:
         """See Connection. What is a dead letter is rejected where the queue has a place for it of its own."""
         lane = self._live()
-        if self._plan.dead_letters_itself and (dead := [_tag(one) for one in deliveries if _is_dead(one)]):
-            lane.nack(dead, requeue=False)
+        if self._plan.dead_letters_itself:
+            dead = [one for one in deliveries if _is_dead(one)]
+            deliveries = [one for one in deliveries if not _is_dead(one)]
+            lane.nack([_tag(one) for one in dead], requeue=False)
         lane.ack([_tag(one) for one in deliveries])
+        for one in deliveries:
+            self._settled(one)
 
     async def give_back(self, deliveries: Sequence[BrokerDelivery]) -> None:
         """See Connection."""
@@ -110,6 +117,7 @@ class AmqpConnection:
     async def again(self, delivery: BrokerDelivery, copy: Job) -> None:
         """See Connection."""
         await self._press.keep(copy)
+        self._settled(delivery)
         self._live().ack((_tag(delivery),))
 
     async def lost(self) -> str:
@@ -146,20 +154,35 @@ class AmqpConnection:
         arrivals, facts, queue = self._arrivals, self._facts, self._plan.queue
         assert arrivals is not None
         try:
-            job, identity, earlier, due = decode_job(content, redelivered, facts.pipeline, facts.priority)
+            job, identity, exact, earlier, due = decode_job(content, redelivered, facts.pipeline, facts.priority)
         except ValueError as err:
             job, identity = stand_in(content, facts.pipeline, facts.priority)
             delivery = BrokerDelivery(job, arrivals.settler, tag, self, identity, queue=queue, repeats=redelivered)
             arrivals.undecodable(delivery, str(err))
+            return
+        if exact and self._done.knows(identity):
+            self._ack_tags((tag,))
             return
         if due and due / 1000 - time.time() > EARLY_S:
             self._hops.add(Hop(tag, job, due))
             return
         arrivals.arrived(
             BrokerDelivery(
-                job, arrivals.settler, tag, self, identity, queue=queue, redelivered=earlier, repeats=redelivered
+                job,
+                arrivals.settler,
+                tag,
+                self,
+                identity,
+                queue=queue,
+                redelivered=earlier,
+                repeats=exact or redelivered,
             )
         )
+
+    def _settled(self, delivery: BrokerDelivery) -> None:
+        """It is gone for good; what is rejected may come back by way of the queue's own dead letters."""
+        if delivery.identity.startswith(OUR_ID):
+            self._done.add(delivery.identity)
 
     def _ack_tags(self, tags: Sequence[int]) -> None:
         self._live().ack(tags)

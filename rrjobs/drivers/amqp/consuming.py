@@ -53,13 +53,17 @@ class ConsumeLane(Lane):
             frames.append(ack_frame(self.number, oldest, multiple=True))
         frames += [ack_frame(self.number, tag) for tag in sorted(wanted) if tag in self.unsettled]
         self._settled(tags)
-        self._wire.write(b"".join(frames))
+        self._write(frames)
 
     def nack(self, tags: Sequence[int], *, requeue: bool) -> None:
         """Back into the queue, the last first so that the order is kept; or rejected."""
         here = [tag for tag in sorted(tags, reverse=True) if tag in self.unsettled]
         self._settled(here)
-        self._wire.write(b"".join(nack_frame(self.number, tag, requeue) for tag in here))
+        self._write([nack_frame(self.number, tag, requeue) for tag in here])
+
+    def _write(self, frames: Sequence[bytes]) -> None:
+        if frames:
+            self._wire.write(b"".join(frames))
 
     def _settled(self, tags: Collection[int]) -> None:
         for tag in tags:

@@ -4,13 +4,12 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing, asynccontextmanager, suppress
 from functools import partial
 from hashlib import blake2b
-from time import time
 from typing import Any
 
 from rrjobs.drivers.amqp.client import Client
 from rrjobs.drivers.amqp.frames import Content
 from rrjobs.drivers.amqp.getting import GetLane
-from rrjobs.drivers.amqp.message import encode_job, text_field
+from rrjobs.drivers.amqp.message import text_field
 from rrjobs.drivers.amqp.press import Press
 from rrjobs.drivers.amqp.properties import decode_header
 from rrjobs.drivers.amqp.topology import Topology
@@ -33,8 +32,7 @@ class AmqpLetters:
     async def put(self, letter: DeadLetter) -> None:
         """See LetterStore. The queue is made with the first one."""
         facts = str(encode_letter(letter).attributes[LETTER])
-        content = encode_job(letter.job(), now=time(), extra=text_field(LETTER, facts))
-        await self._press.letter(content, letter.id)
+        await self._press.letter(letter.job(), text_field(LETTER, facts))
 
     async def size(self) -> tuple[int, int]:
         """See LetterStore. RabbitMQ does not tell bytes."""

@@ -1,8 +1,10 @@
 """A job as a message of AMQP, in RoadRunner's table (spec/jobs-and-rpc.md 4.2), and back."""
 
+import secrets
 import zlib
 from collections.abc import Mapping
 from hashlib import blake2b
+from itertools import count
 from typing import Any, NamedTuple
 
 from rrjobs.drivers.amqp.frames import Content
@@ -29,13 +31,30 @@ _OURS = attributes.NAMES | {DUE, DELIVERY_COUNT}
 _MOST_INT32 = 2**31 - 1
 
 
+OUR_ID = "rrjobs-"
+"""What the message ids begin with that we give: each names one message, and no other ever."""
+
+
 class Received(NamedTuple):
-    """A decoded message. `earlier` deliveries are known of; `due` is 0, or see DUE."""
+    """A decoded message. `exact`: we made its identity; `earlier` deliveries are known of; `due` is as DUE, or 0."""
 
     job: Job
     identity: str
+    exact: bool
     earlier: int
     due: int
+
+
+class MessageIds:
+    """Makes them."""
+
+    def __init__(self) -> None:
+        self._prefix = f"{OUR_ID}{secrets.token_hex(8)}-".encode()
+        self._numbers = count(1)
+
+    def next(self) -> bytes:
+        """Never given before, here or elsewhere."""
+        return b"%b%d" % (self._prefix, next(self._numbers))
 
 
 def _field(name: str, kind: bytes) -> bytes:
@@ -58,7 +77,9 @@ def _long(data: bytes) -> bytes:
     return b"%b%b" % (len(data).to_bytes(4, "big"), data)
 
 
-def encode_job(job: Job, *, now: float, due: int = 0, amqp_priority: int | None = None, extra: bytes = b"") -> Content:
+def encode_job(
+    job: Job, message_id: bytes, *, now: float, due: int = 0, amqp_priority: int | None = None, extra: bytes = b""
+) -> Content:
     """The content of a job. `extra` is further fields of the table."""
     headers = job.headers
     if headers is not NO_HEADERS and not _NOT_TRAVELLING.isdisjoint(headers):
@@ -73,7 +94,8 @@ def encode_job(job: Job, *, now: float, due: int = 0, amqp_priority: int | None 
         _AUTO_ACK, b"\x01" if job.auto_ack else b"\0",
         extra if not due else extra + _DUE + due.to_bytes(8, "big", signed=True),
     ))  # fmt: skip
-    return Content(encode_header(table, len(job.payload), int(job.pushed_at or now), amqp_priority), job.payload)
+    timestamp = int(job.pushed_at or now)
+    return Content(encode_header(table, len(job.payload), timestamp, message_id, amqp_priority), job.payload)
 
 
 def text_field(name: str, value: str) -> bytes:
@@ -91,7 +113,9 @@ def decode_job(content: Content, redelivered: bool, pipeline: str, priority: int
     counted = table.get(DELIVERY_COUNT)
     earlier = counted if isinstance(counted, int) and counted >= 0 else int(redelivered)
     due = table.get(DUE, 0)
-    return Received(job, _identity(job, properties, content), earlier, due if isinstance(due, int) else 0)
+    exact = properties.message_id.startswith(OUR_ID)
+    identity = properties.message_id if exact else _identity(job, properties, content)
+    return Received(job, identity, exact, earlier, due if isinstance(due, int) else 0)
 
 
 def stand_in(content: Content, pipeline: str, priority: int) -> tuple[Job, str]:
@@ -112,7 +136,7 @@ def foreign_headers(table: Mapping[str, Any]) -> Headers:
 
 
 def _identity(job: Job, properties: Properties, content: Content) -> str:
-    """Of the message, not of the job: a copy for another run has another attempt."""
+    """Of a message of others, as good as can be: a copy for another run has another attempt."""
     if attributes.ID not in properties.headers:
         return properties.message_id or blake2b(content.body, digest_size=12).hexdigest()
     attempt = job.headers.get(ATTEMPT)

@@ -8,9 +8,8 @@ from typing import NamedTuple
 from rrjobs.drivers.amqp.address import Address
 from rrjobs.drivers.amqp.client import Client
 from rrjobs.drivers.amqp.delays import SPARE_MS, DelayQueue, Step, delay_queue, first_step
-from rrjobs.drivers.amqp.frames import Content
 from rrjobs.drivers.amqp.lane import ChannelClosed
-from rrjobs.drivers.amqp.message import encode_job, routing_key_of
+from rrjobs.drivers.amqp.message import MessageIds, encode_job, routing_key_of
 from rrjobs.drivers.amqp.plan import Plan
 from rrjobs.drivers.amqp.publishing import Batch, Outgoing, PublishLane
 from rrjobs.drivers.amqp.topology import Topology
@@ -51,6 +50,7 @@ class Press:
         self._plan = plan
         self._topology = topology
         self._patience_s = patience_s
+        self._ids = MessageIds()
         self._lanes: dict[str, PublishLane] = {}
         self._opening = asyncio.Lock()
 
@@ -78,9 +78,10 @@ class Press:
             route = await self._delayed(first_step(job.delay_s), route, self._plan.queue)
         await self._sent("keep", [self._parcel(job, route, time.time())], self._topology.queue)
 
-    async def letter(self, content: Content, ident: str) -> None:
-        """A dead letter. Raises DriverError."""
-        message = Outgoing(DEFAULT_EXCHANGE, self._plan.dead_queue, content, ident)
+    async def letter(self, job: Job, facts: bytes) -> None:
+        """A dead letter: its job, and further fields. Raises DriverError."""
+        content = encode_job(job, self._ids.next(), now=time.time(), extra=facts)
+        message = Outgoing(DEFAULT_EXCHANGE, self._plan.dead_queue, content, job.id)
         await self._sent("keep", [Parcel(message)], self._topology.dead)
 
     async def _to_exchange(self, job: Job, now: float) -> Parcel:
@@ -103,7 +104,7 @@ class Press:
 
     def _parcel(self, job: Job, route: Route, now: float) -> Parcel:
         priority = self._plan.amqp_priority(job.priority)
-        content = encode_job(job, now=now, due=route.due, amqp_priority=priority)
+        content = encode_job(job, self._ids.next(), now=now, due=route.due, amqp_priority=priority)
         return Parcel(Outgoing(route.exchange, route.routing_key, content, job.id), route.delay, route.until)
 
     async def _make_way(self) -> None:

@@ -21,15 +21,17 @@ class Properties(NamedTuple):
     timestamp: int = 0
 
 
-def encode_header(table: bytes, body_bytes: int, timestamp: int, priority: int | None = None) -> bytes:
+def encode_header(table: bytes, body_bytes: int, timestamp: int, message_id: bytes, priority: int | None) -> bytes:
     """Of a persistent message with these fields in its table."""
-    flags = _TYPE | _HEADERS | _MODE | _TIMESTAMP | (0 if priority is None else _PRIORITY)
-    return b"%b%b%b%b\x02%b%b" % (
+    flags = _TYPE | _HEADERS | _MODE | _MESSAGE_ID | _TIMESTAMP | (0 if priority is None else _PRIORITY)
+    return b"%b%b%b%b\x02%b%c%b%b" % (
         _HEAD.pack(_BASIC, 0, body_bytes, flags),
         _CONTENT_TYPE,
         len(table).to_bytes(4, "big"),
         table,
         b"" if priority is None else bytes((priority,)),
+        len(message_id),
+        message_id,
         timestamp.to_bytes(8, "big"),
     )
 

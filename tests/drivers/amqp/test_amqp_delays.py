@@ -102,7 +102,7 @@ async def test_a_retry_is_counted_as_delayed_and_its_headers_are_not_the_brokers
 async def test_a_message_that_is_not_due_yet_takes_the_next_step(pipeline, names, plain):
     async with pipeline(durable=True) as one:
         due = time.time() + 2
-        content = encode_job(Job("1", "J", b"x", "p", 1), now=time.time(), due=int(due * 1000))
+        content = encode_job(Job("1", "J", b"x", "p", 1), b"rrjobs-1", now=time.time(), due=int(due * 1000))
         await _publish(plain, names("q"), content)
         await one.push(one.job("other"))
         await one.done("other")

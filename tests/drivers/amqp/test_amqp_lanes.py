@@ -56,7 +56,7 @@ def deliver(lane, tag, body=b"x", redelivered=False):
 
 
 def message(ident="1", queue="q"):
-    return Outgoing("", queue, encode_job(Job(ident, "J", b"body", "p", 1), now=1.0), ident)
+    return Outgoing("", queue, encode_job(Job(ident, "J", b"body", "p", 1), b"rrjobs-1", now=1.0), ident)
 
 
 @given(st.lists(st.lists(st.integers(1, 12), max_size=6), max_size=12))

@@ -22,7 +22,7 @@ from rrjobs.drivers.amqp.frames import (
     nack_frame,
     publish_method,
 )
-from rrjobs.drivers.amqp.message import DUE, decode_job, encode_job, routing_key_of
+from rrjobs.drivers.amqp.message import DUE, MessageIds, decode_job, encode_job, routing_key_of
 from rrjobs.drivers.amqp.properties import decode_header
 from rrjobs.drivers.amqp.tables import MOST_DEPTH, Decimal, Moment, as_headers, decode_table
 from rrjobs.pipeline.job import Job
@@ -46,7 +46,7 @@ jobs = st.builds(
 
 @given(jobs)
 def test_a_job_comes_back_as_it_was(job):
-    received = decode_job(encode_job(job, now=1_700_000_000.9), False, "p", 10)
+    received = decode_job(encode_job(job, b"rrjobs-1", now=1_700_000_000.9), False, "p", 10)
     found = received.job
     for name in ("id", "name", "payload", "pipeline", "priority", "auto_ack"):
         assert getattr(found, name) == getattr(job, name)
@@ -56,7 +56,7 @@ def test_a_job_comes_back_as_it_was(job):
 
 @given(jobs)
 def test_another_library_reads_the_table_that_roadrunner_reads(job):
-    content = encode_job(job, now=1_700_000_000.0)
+    content = encode_job(job, b"rrjobs-1", now=1_700_000_000.0)
     _, channel, parsed = pamqp_frame.unmarshal(frame(HEADER, 7, content.header))
     assert isinstance(parsed, header.ContentHeader) and channel == 7
     assert parsed.body_size == len(job.payload)
@@ -73,7 +73,7 @@ def test_another_library_reads_the_table_that_roadrunner_reads(job):
 
 def test_the_bytes_of_a_table_are_those_of_roadrunner():
     job = Job("i", "n", b"", "p", 3, delay_s=5.0, auto_ack=True, headers={"a": ["b"]})
-    header_bytes = encode_job(job, now=0.0).header
+    header_bytes = encode_job(job, b"rrjobs-1", now=0.0).header
     at = header_bytes.index(b"\x05rr_id")
     table = header_bytes[at : header_bytes.index(b"\x02", header_bytes.index(b"rr_auto_ack"))]
     assert table == (
@@ -137,7 +137,7 @@ def test_garbage_is_a_table_or_a_value_error_and_nothing_else(data):
 
 @given(jobs, st.data())
 def test_a_header_that_is_cut_or_changed_is_a_job_or_a_value_error(job, data):
-    good = encode_job(job, now=1.0)
+    good = encode_job(job, b"rrjobs-1", now=1.0)
     cut = data.draw(st.integers(0, len(good.header)))
     flipped = bytearray(good.header)
     if flipped:
@@ -181,26 +181,39 @@ def test_the_broker_tells_of_real_dead_lettering_but_not_of_our_delays():
     theirs = {"x-first-death-queue": "other", "x-first-death-reason": "rejected"}
     job = decode_job(foreign(theirs), False, "p", 10).job
     assert job.headers["x-first-death-queue"] == ["other"]
-    assert b"x-first-death" not in encode_job(job, now=1.0).header
+    assert b"x-first-death" not in encode_job(job, b"rrjobs-1", now=1.0).header
 
 
 def test_the_routing_key_of_a_job_replaces_that_of_the_pipeline_and_does_not_travel():
     job = Job("1", "J", b"", "p", 1, headers={"x-routing-key": ["other"], "a": ["b"]})
-    assert routing_key_of(job, "default") == "other" and b"x-routing-key" not in encode_job(job, now=1.0).header
+    assert (
+        routing_key_of(job, "default") == "other"
+        and b"x-routing-key" not in encode_job(job, b"rrjobs-1", now=1.0).header
+    )
     for values in ([], [""], ["a", "b"]):
         assert routing_key_of(Job("1", "J", b"", "p", 1, headers={"x-routing-key": values}), "default") == "default"
 
 
-def test_copies_of_a_job_have_an_identity_of_their_own():
-    first = Job("1", "J", b"x", "p", 1)
-    again = first.again(0.0, {"rr-attempt": ["2"]})
-    other = Job("1", "J", b"y", "p", 1)
-    identities = {decode_job(encode_job(one, now=1.0), False, "p", 1).identity for one in (first, again, other)}
-    assert len(identities) == 3
+def test_messages_of_ours_have_an_identity_that_no_other_has():
+    ids, others = MessageIds(), MessageIds()
+    job = Job("1", "J", b"x", "p", 1)
+    found = [decode_job(encode_job(job, one.next(), now=1.0), False, "p", 1) for one in (ids, ids, others)]
+    assert len({one.identity for one in found}) == 3 and all(one.exact for one in found)
+
+
+def test_copies_of_a_job_that_roadrunner_wrote_are_told_apart():
+    def identity(attempt: int, body: bytes) -> str:
+        headers = bytearray(b'{"rr-attempt":["%d"]}' % attempt)
+        received = decode_job(foreign({"rr_id": "1", "rr_headers": headers}, body, message_id="m"), True, "p", 1)
+        assert not received.exact
+        return received.identity
+
+    assert len({identity(1, b"x"), identity(2, b"x"), identity(1, b"y")}) == 3
+    assert identity(1, b"x") == identity(1, b"x")
 
 
 def test_a_message_on_its_way_through_several_delays_says_when_it_is_due():
-    content = encode_job(Job("1", "J", b"", "p", 1), now=1.0, due=1_700_000_000_123)
+    content = encode_job(Job("1", "J", b"", "p", 1), b"rrjobs-1", now=1.0, due=1_700_000_000_123)
     received = decode_job(content, False, "p", 1)
     assert received.due == 1_700_000_000_123 and DUE not in received.job.headers
 

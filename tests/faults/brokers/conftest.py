@@ -12,9 +12,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from ledger import Ledger
 from stage import Stage
+from stage_amqp import AmqpStage
 from stage_beanstalk import BeanstalkStage
 
-STAGES: list[type[Stage]] = [BeanstalkStage]
+STAGES: list[type[Stage]] = [BeanstalkStage, AmqpStage]
 
 
 @pytest.fixture(params=STAGES, ids=lambda kind: kind.driver)
