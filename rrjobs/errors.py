@@ -89,6 +89,14 @@ class ConnectionLost(DriverError):
         self.sent = sent
 
 
+class ReceiptsLost(DriverError):
+    """The broker has given messages to somebody else meanwhile; `deliveries` are those, all others are settled."""
+
+    def __init__(self, message: str, deliveries: Sequence[object]) -> None:
+        super().__init__(message)
+        self.deliveries = tuple(deliveries)
+
+
 class AlreadyInState(DriverError):
     """Pause of a paused pipeline, or resume of a running one."""
 

@@ -47,6 +47,7 @@ EVENTS: dict[str, EventKind] = {
     "broker.delays": EventKind("jobs", logging.ERROR),
     "broker.connected": EventKind("jobs", logging.INFO),
     "delivery.unsettled": EventKind("jobs", logging.ERROR),
+    "delivery.superseded": EventKind("jobs", logging.WARNING),
     "pipeline.parked": EventKind("jobs", logging.INFO),
     "pipeline.taken_up": EventKind("jobs", logging.INFO),
     "journal.cut": EventKind("jobs", logging.WARNING),

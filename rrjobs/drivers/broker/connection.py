@@ -48,6 +48,10 @@ class Arrivals(Protocol):
         """
         ...
 
+    def returned(self, identity: str) -> None:
+        """A message that came after `cease` went back, unstarted: its redelivery is no attempt."""
+        ...
+
 
 class Connection(Protocol):
     """One live connection of one pipeline. Every call may raise ConnectionLost, and is bounded by its caller.
@@ -79,7 +83,7 @@ class Connection(Protocol):
         ...
 
     async def ack(self, deliveries: Sequence[BrokerDelivery]) -> None:
-        """Done with them."""
+        """Done with them. Raises ReceiptsLost where the broker would not hear of some, as does `again` of its one."""
         ...
 
     async def give_back(self, deliveries: Sequence[BrokerDelivery]) -> None:

@@ -25,7 +25,8 @@ class BrokerDelivery(JobDelivery):
     """`tag` is the broker's handle on this receipt, of use on `connection` alone.
 
     `identity` names the message itself, the same at every redelivery of it. Where it can also name another message
-    (AMQP has no ids of its own), `repeats` is whether this can be a redelivery. `redelivered` counts the earlier
+    (AMQP has no ids of its own), `repeats` is whether this can be a redelivery; where it never can, `exact`: met on the
+    connection that has the message already, it is the same one with a newer receipt. `redelivered` counts the earlier
     deliveries of it that the broker knows of. `acked` while its outcome is open: it runs at most once, and has begun.
     `going_back`: unstarted, it is on its way to the broker.
     """
@@ -34,6 +35,7 @@ class BrokerDelivery(JobDelivery):
         "acked",
         "beginner",
         "connection",
+        "exact",
         "going_back",
         "identity",
         "key",
@@ -53,6 +55,7 @@ class BrokerDelivery(JobDelivery):
         queue: str | None = None,
         redelivered: int = 0,
         repeats: bool = True,
+        exact: bool = False,
     ) -> None:
         super().__init__(job, settler, tag, queue)
         self.connection = connection
@@ -60,6 +63,7 @@ class BrokerDelivery(JobDelivery):
         self.key = identity
         self.redelivered = redelivered
         self.repeats = repeats
+        self.exact = exact
         self.outcome: Outcome | None = None
         self.acked = False
         self.going_back = False

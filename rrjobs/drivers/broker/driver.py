@@ -194,6 +194,10 @@ class BrokerDriver:
         """See Arrivals."""
         self._intake.withdraw(which)
 
+    def returned(self, identity: str) -> None:
+        """See Arrivals."""
+        self._returns.note(identity)
+
     def _too_often(self, delivery: BrokerDelivery, times: int) -> Outcome:
         headers = {**delivery.job.headers, **History(delivery.attempt, interruptions=times).headers()}
         delivery.job = delivery.job.again(0.0, headers)

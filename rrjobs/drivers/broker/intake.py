@@ -96,6 +96,10 @@ class Intake:
             self._remember(delivery.key, DONE)  # should the ack at its beginning have been lost, or have come too late
         self._forget(delivery)
 
+    def superseded(self, delivery: BrokerDelivery) -> None:
+        """The broker gave it to somebody else: should it come here again, it meets its outcome."""
+        self._orphan(delivery)
+
     def goes_back(self, delivery: BrokerDelivery) -> None:
         """It is on its way to the broker, unstarted."""
         delivery.going_back = True
@@ -170,7 +174,8 @@ class Intake:
         if not delivery.repeats:
             delivery.key = f"{delivery.identity}#{next(self._serial)}"  # another message with the same id
             return False
-        if known.connection is delivery.connection and not known.acked:  # it has its receipt: this is its namesake
+        if known.connection is delivery.connection and not known.acked and not delivery.exact:
+            # it has its receipt: this is its namesake
             sibling = self._stale(delivery)
             if sibling is None:
                 delivery.key = f"{delivery.identity}#{next(self._serial)}"

@@ -12,7 +12,7 @@ from rrjobs.drivers.broker.connection import Connection
 from rrjobs.drivers.broker.delivery import WITHDRAWN, BrokerDelivery
 from rrjobs.drivers.broker.intake import Intake
 from rrjobs.drivers.broker.letters import BrokerLetters
-from rrjobs.errors import ConnectionLost, DriverError
+from rrjobs.errors import ConnectionLost, DriverError, ReceiptsLost
 from rrjobs.pipeline.outcome import Action, Outcome
 from rrjobs.runtime.events import Events
 
@@ -81,10 +81,15 @@ class Settling:
         acks, self._acks = [one for one in self._acks if _is_ours(one)], []
         returns, self._returns = [one for one in self._returns if _is_ours(one)], []
         to_ack = [one for one in acks if not one.acked] + early
+        others: tuple[object, ...] = ()
         if to_ack:
-            await connection.ack(to_ack)
+            try:
+                await connection.ack(to_ack)
+            except ReceiptsLost as err:
+                others = err.deliveries
+                self._superseded(err)
         for delivery in acks:
-            intake.carried(delivery)
+            intake.superseded(delivery) if delivery in others else intake.carried(delivery)
         if returns:
             await connection.give_back([one for one in returns if not one.acked])
             lent = [one.job for one in returns if one.acked]
@@ -103,6 +108,10 @@ class Settling:
                 break
             except ConnectionLost:
                 raise
+            except ReceiptsLost as err:
+                self._superseded(err)
+                intake.superseded(delivery)
+                return
             except DriverError as err:
                 self._unsettled(delivery.ident, err)
                 await asyncio.sleep(backoff.next_s())
@@ -126,6 +135,11 @@ class Settling:
                 await connection.again(delivery, copy)
         elif not delivery.acked:
             await connection.ack((delivery,))
+
+    def _superseded(self, lost: ReceiptsLost) -> None:
+        for one in lost.deliveries:
+            if isinstance(one, BrokerDelivery):
+                self._events.emit("delivery.superseded", id=one.ident, pipeline=self._pipeline, reason=str(lost))
 
     def _unsettled(self, ident: str, err: DriverError) -> None:
         self.trouble = str(err)

@@ -9,7 +9,7 @@ from house import HandSink, answer, crash, eventually, until
 from rrjobs.drivers.broker.delivery import BrokerDelivery
 from rrjobs.drivers.broker.driver import BrokerDriver
 from rrjobs.drivers.surroundings import Surroundings
-from rrjobs.errors import BrokerUnreachable, ConnectionLost, PushRefused, PushUnknown
+from rrjobs.errors import BrokerUnreachable, ConnectionLost, PushRefused, PushUnknown, ReceiptsLost
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.judge import PolicyJudge
 from rrjobs.runtime.eager import rest_of
@@ -261,3 +261,36 @@ async def test_a_push_can_begin_outside_of_a_task_as_rpc_calls_do(tmp_path):
         await rest_of(pushing, await begun)
         answer(await bench.sink.take())
         await bench.settled()
+
+
+async def test_what_a_connection_delivers_once_more_under_its_exact_name_is_not_run_twice(tmp_path):
+    async with Bench(FakeBroker(), tmp_path) as bench:
+        connection = bench.broker.connections[0]
+        for number in (1, 2):
+            connection.unacked[number] = (number, job("a"), number - 1)
+            bench.driver.arrived(BrokerDelivery(job("a"), bench.driver, number, connection, "a", exact=True))
+        answer(await bench.sink.take())
+        await bench.settled()
+        assert list(connection.unacked) == [1] and await bench.sink.quiet()
+
+
+async def test_an_outcome_whose_receipt_was_lost_meets_the_redelivery(tmp_path):
+    async with Bench(FakeBroker(), tmp_path) as bench:
+        await bench.driver.push([job("a"), job("b")])
+        connection = bench.broker.connections[0]
+        told, acking = [], connection.ack
+
+        async def somebody_else_has_a(deliveries):
+            await acking([one for one in deliveries if one.job.id != "a"])
+            raise ReceiptsLost("visible again", [one for one in deliveries if one.job.id == "a"])
+
+        connection.ack = somebody_else_has_a
+        bench.driver._surroundings.events.subscribe("delivery.superseded", lambda _, fields: told.append(fields["id"]))
+        for delivery in await bench.sink.takes(2):
+            answer(delivery)
+        await bench.settled()
+        assert bench.broker.acked == ["b"] and told == ["a"]
+        connection.ack = acking
+        bench.broker.cut()
+        await eventually(lambda: bench.broker.acked == ["b", "a"], "the redelivery is acked")
+        assert await bench.sink.quiet()
