@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 
 from rrjobs.worker.info import PoolInfo, WorkerInfo
 from rrjobs.worker.pool import Pool
+from rrjobs.worker.snapshot import pool_info, workers_of
 
 
 class Fleet:
@@ -38,11 +39,11 @@ class Fleet:
 
     def workers(self, name: str) -> Sequence[WorkerInfo]:
         """A snapshot; empty for an unknown name."""
-        return [info for pool in self.of(name) for info in pool.workers()]
+        return [info for pool in self.of(name) for info in workers_of(pool)]
 
     def pools(self) -> Sequence[PoolInfo]:
         """A snapshot of each."""
-        return [pool.info() for pool in self.all()]
+        return [pool_info(pool) for pool in self.all()]
 
     async def start(self) -> None:
         """Start all pools; raises SpawnError, and then none is left."""

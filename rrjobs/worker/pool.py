@@ -15,7 +15,6 @@ from rrjobs.errors import PoolStopped, SpawnError
 from rrjobs.runtime.events import Events
 from rrjobs.worker.clocks import Limits
 from rrjobs.worker.config import PoolConfig
-from rrjobs.worker.info import PoolInfo, WorkerInfo, cpu_percent, resident_bytes
 from rrjobs.worker.launcher import Launcher
 from rrjobs.worker.running import Running, running
 from rrjobs.worker.scaler import Backlog, Range, Scaler
@@ -91,6 +90,11 @@ class Pool:
     def relay(self) -> str:
         """How frames travel to the workers."""
         return self._launcher.relay
+
+    @property
+    def command(self) -> str:
+        """What a worker is started with."""
+        return " ".join(self._launcher.command)
 
     @property
     def alive(self) -> list[Worker]:
@@ -222,45 +226,9 @@ class Pool:
         self._withdraw(worker, WorkerState.DESTROYED)
         await worker.stop(self.config.destroy_timeout_s)
 
-    def workers(self) -> list[WorkerInfo]:
-        """A snapshot of all, oldest first."""
-        now = time.monotonic()
-        command = " ".join(self._launcher.command)
-        return [
-            WorkerInfo(
-                pid=worker.pid,
-                status=int(worker.state),
-                status_text=worker.state.text,
-                execs=worker.executions,
-                created_ns=worker.created_ns,
-                memory_bytes=resident_bytes(worker.pid),
-                cpu_percent=cpu_percent(worker.pid, now - worker.created_at),
-                command=command,
-                pool=self.name,
-            )
-            for worker in self._workers.values()
-        ]
-
     def running(self) -> list[Running]:
         """What its workers execute now, the longest first."""
         return running(self._workers.values(), time.monotonic())
-
-    def info(self) -> PoolInfo:
-        """A snapshot of the whole."""
-        span, longest = self.range, next(iter(self.running()), None)
-        return PoolInfo(
-            name=self.name,
-            plugin=self.mode,
-            workers=self._target,
-            min=span.min,
-            max=span.max,
-            reason=span.reason,
-            changed_at=span.changed_at,
-            waiting=self.backlog().waiting,
-            longest_id=longest.ident if longest else "",
-            longest_pid=longest.pid if longest else 0,
-            longest_s=round(longest.for_s, 3) if longest else 0.0,
-        )
 
     def demand(self, waiting: int) -> None:
         """Deliveries wait and nobody is free: a debug pool makes a worker for each, a scaled one looks into it."""

@@ -134,11 +134,11 @@ async def test_a_hanging_job_is_killed_at_exec_ttl_and_the_next_is_served(table)
 
 async def test_workers_are_replaced_after_max_jobs_without_a_failure(table):
     one = await table(max_jobs=5)
-    first = one.pool.workers()[0].pid
+    first = one.pool.alive[0].pid
     one.push(*["ok"] * 20)
     await one.all_settled()
     assert one.failed == []
-    assert first not in [worker.pid for worker in one.pool.workers() if worker.status_text in ("ready", "working")]
+    assert first not in [worker.pid for worker in one.pool.alive if worker.state.text in ("ready", "working")]
 
 
 async def test_a_worker_that_leaves_after_its_answer_fails_nothing(table):
@@ -150,14 +150,14 @@ async def test_a_worker_that_leaves_after_its_answer_fails_nothing(table):
 
 async def test_resets_under_load_fail_nothing(table):
     one = await table(num_workers=2, depth=4)
-    before = {worker.pid for worker in one.pool.workers()}
+    before = {worker.pid for worker in one.pool.alive}
     one.push(*["slow"] * 200)
     for _ in range(3):
         await one.pool.reset()
     await one.all_settled()
     assert one.failed == []
     assert one.failures == []
-    assert not before & {worker.pid for worker in one.pool.workers()}
+    assert not before & {worker.pid for worker in one.pool.alive}
 
 
 async def test_what_a_job_prints_is_told_line_by_line(table):
@@ -187,7 +187,7 @@ async def test_jobs_travel_over_every_relay(table, relay, tmp_path, unused_tcp_p
 
 async def test_children_are_gone_after_the_stop(table):
     one = await table(num_workers=3)
-    pids = [worker.pid for worker in one.pool.workers()]
+    pids = [worker.pid for worker in one.pool.alive]
     await one.pool.stop(5.0)
     assert one.pool.size == 0
     assert [pid for pid in pids if alive(pid)] == []

@@ -103,7 +103,7 @@ async def test_a_reset_of_a_grown_pool_keeps_its_size_and_fails_nothing(scaled):
     one = await scaled(target_wait_ms=1, idle_s="200ms", max=4)
     one.push(*["nap"] * 30)
     await until(lambda: one.pool.size >= 4, "it grows")
-    before = {worker.pid for worker in one.pool.workers()}
+    before = {worker.pid for worker in one.pool.alive}
     await one.pool.reset()
     await one.all_settled()
     assert one.failed == []
