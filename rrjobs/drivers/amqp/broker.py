@@ -7,8 +7,7 @@ from uuid import uuid4
 from rrjobs.drivers.amqp.address import Address, parse_address
 from rrjobs.drivers.amqp.client import Client
 from rrjobs.drivers.amqp.config import AmqpSection, AmqpTls
-from rrjobs.drivers.amqp.connection import AmqpConnection, Facts
-from rrjobs.drivers.amqp.done import Done
+from rrjobs.drivers.amqp.connection import AmqpConnection, Facts, Memory
 from rrjobs.drivers.amqp.plan import Plan
 from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import BrokerRefused
@@ -35,7 +34,7 @@ class AmqpBroker:
             plan.consumer or f"roadrunner-{uuid4()}",
             surroundings.timeout_s * PART_OF_TIMEOUT,
         )
-        self._done = Done()
+        self._memory = Memory()
         self._current: AmqpConnection | None = None
 
     @property
@@ -56,7 +55,7 @@ class AmqpBroker:
         try:
             if self._plan.queue:
                 press = await Client.connect(self._address, context, f"rrjobs {self._pipeline} publisher")
-            connection = AmqpConnection(feed, press, self._address, self._plan, self._facts, self._done)
+            connection = AmqpConnection(feed, press, self._address, self._plan, self._facts, self._memory)
             await connection.open()
         except BaseException:
             await feed.close()

@@ -7,7 +7,7 @@ reach it then above all. A pipeline that only pushes has one.
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from rrjobs.drivers.amqp.address import Address
 from rrjobs.drivers.amqp.client import Client
@@ -39,18 +39,26 @@ class Facts:
     patience_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """What outlives connections: messages that are settled, and which queues of delays are in use."""
+
+    done: Done = field(default_factory=Done)
+    delays: dict[str, float] = field(default_factory=dict)
+
+
 class AmqpConnection:
     """A Connection. `feed` and `press` are the same client when there is no queue."""
 
-    def __init__(self, feed: Client, press: Client, address: Address, plan: Plan, facts: Facts, done: Done) -> None:
+    def __init__(self, feed: Client, press: Client, address: Address, plan: Plan, facts: Facts, memory: Memory) -> None:
         self._feed = feed
         self._other = press
         self._address = address
         self._plan = plan
         self._facts = facts
-        self._done = done
-        done.connected()
-        self._topology = Topology(feed, address, plan)
+        self._done = memory.done
+        self._done.connected()
+        self._topology = Topology(feed, address, plan, memory.delays)
         self._press = Press(press, address, plan, self._topology, facts.patience_s)
         self._lane: ConsumeLane | None = None
         self._hops = Hops(self._press.keep, self._ack_tags)
@@ -133,7 +141,7 @@ class AmqpConnection:
             await asyncio.wait((hopping,))
 
     async def counts(self) -> Counts:
-        """See Connection. Of the delayed ones those that were delayed by this server since it connected."""
+        """See Connection. Of the delayed ones those that this server has delayed."""
         if not self._plan.queue:
             return Counts()
         waiting = await self._topology.messages(self._plan.queue)

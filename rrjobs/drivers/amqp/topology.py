@@ -23,8 +23,9 @@ _IN_USE = 406
 class Topology:
     """What one pipeline has, through one connection. Calls raise BrokerRefused or ConnectionLost."""
 
-    def __init__(self, client: Client, address: Address, plan: Plan) -> None:
-        self.delays: dict[str, float] = {}
+    def __init__(self, client: Client, address: Address, plan: Plan, delays: dict[str, float]) -> None:
+        """`delays`: queues of delays that are in use, and when they were declared; it outlives connections."""
+        self.delays = delays
         self._client = client
         self._address = address
         self._plan = plan
