@@ -29,6 +29,11 @@ class FrameWriter:
         self._closed = False
         self.window_bytes = window_of(fd)
 
+    @property
+    def waiting_bytes(self) -> int:
+        """What the kernel did not take yet."""
+        return sum(map(len, self._waiting))
+
     def write(self, frames: bytes) -> None:
         """Frames that together fit the reader's window, or one frame of any size."""
         if self._closed:

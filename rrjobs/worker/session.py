@@ -228,11 +228,11 @@ class Session:
         """See AnswerTaker."""
         self._break(FaultKind.MALFORMED, reason)
 
-    def end(self, unread: int = 0) -> tuple[Load | None, list[Load]]:
+    def end(self, unread: int = 0, blamed: Load | None = None) -> tuple[Load | None, list[Load]]:
         """The process is gone: the load it had started, if it is still unsettled, and those it never started.
 
         A load that was answered whole with nothing after it is finished: the end of the process is its fence. Of what
-        was written to it, the last `unread` bytes were never read.
+        was written to it, the last `unread` bytes were never read; `blamed`: for this load it was killed.
         """
         gave_up = self._lost_step and self._answered and not self.fault
         if self.loads and self._answered and not self.fault:
@@ -245,7 +245,7 @@ class Session:
         if gave_up:
             self.doubtful = rest[: len(rest) - unread_loads]
             return None, rest[len(self.doubtful) :]
-        if unread_loads == len(rest):
+        if not rest or (unread_loads == len(rest) and rest[0] is not blamed):
             return None, rest
         return rest[0], rest[1:]
 

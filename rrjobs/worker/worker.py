@@ -86,6 +86,7 @@ class Worker:
         self._loop = asyncio.get_running_loop()
         self._writer: FrameWriter
         self._fault: Fault | None = None
+        self._blamed: Load | None = None
         self._given_up = False
         self._reading = False
         self._held = False
@@ -220,6 +221,7 @@ class Worker:
         """SIGKILL; what it was executing fails with this, what it had not started is returned."""
         if self._fault is None:
             self._fault = Fault(kind, message)
+            self._blamed = self.session.head
         self.lendable = False
         self._state = WorkerState.ERRORED
         self.process.kill()
@@ -335,7 +337,7 @@ class Worker:
         self._read_rest()
         self._output.drain()
         expected = self.state in (WorkerState.STOPPING, WorkerState.DESTROYED)
-        head, rest = self.session.end(0 if self._fault else self.process.unread_bytes())
+        head, rest = self.session.end(self._unread_bytes(), self._blamed)
         for load in reversed(rest):
             load.returned()
         for load in reversed(self.session.doubtful):
@@ -351,6 +353,9 @@ class Worker:
             self._quiet.set()
         self._release()
         self._owner.gone(self)
+
+    def _unread_bytes(self) -> int:
+        return self.process.unread_bytes() + self._writer.waiting_bytes
 
     def _read_rest(self) -> None:
         while self._reading:

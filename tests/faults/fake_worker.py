@@ -84,7 +84,7 @@ class Program:
         self.executed = 0
         self.asleep = False
         self.refused = False
-        self.lost: set[str] = set()
+        self.polled: set[str] = set()
         self.process: FakeProcess
         self._swallows = swallows
         self._kept: deque[Frame] = deque()
@@ -176,10 +176,10 @@ class Program:
         while (frame := self._next_frame()) is not None:
             if frame.stream & (STOP | PONG):
                 continue
+            if not frame.flags & CONTROL:
+                self.polled.add(frame.split()[0].decode())
             if not self._swallows:
                 self._kept.append(frame)
-            elif not frame.flags & CONTROL:
-                self.lost.add(frame.split()[0].decode())
 
     def _next_frame(self) -> Frame | None:
         """Whole frames only; as PHP does, not a byte more than the frame's is taken out of the pipe."""

@@ -104,8 +104,8 @@ class Ticket(Delivery):
         super().refused()
 
     def in_doubt(self, fault: Fault) -> None:
-        lost = any(self.ident in program.lost for program in self.road.launcher.programs)
-        assert lost or self.reads or self.size > PIPE_BYTES, f"{self} was not read, and is said to be in doubt"
+        polled = any(self.ident in program.polled for program in self.road.launcher.programs)
+        assert polled or self.reads or self.size > PIPE_BYTES, f"{self} was not read, and is said to be in doubt"
         self.may_end = {"cut_off"}
         super().in_doubt(fault)
 

@@ -79,7 +79,7 @@ def test_only_what_may_have_begun_on_a_worker_that_was_given_up_is_in_doubt():
         road.quiet()
         (program,) = road.launcher.living
         program.stream(ping=True)  # and loses what lies behind it
-        assert program.lost == {"1", "2"}
+        assert program.polled == {"1", "2"}
         for number in range(5, 9):
             road.put(Ticket(number, 0, "a", 0, road), offer=False)
         road.turn()
