@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from rrjobs.pipeline.dead_letter import DeadLetters
 from rrjobs.pipeline.delivery import Delivery, Judge
@@ -99,4 +99,13 @@ class Queue(Source, Protocol):
 
     async def delayed(self, limit: int) -> Sequence[DelayedJob]:
         """The first to come due; a broker that cannot list them gives none."""
+        ...
+
+
+@runtime_checkable
+class Aging(Protocol):
+    """A driver that has an order of its own for what it has not handed over; a broker keeps the order it has."""
+
+    def let_age(self, aging_s: float) -> None:
+        """From now on waiting so long counts as much there as a priority one lower; 0: it counts nothing."""
         ...

@@ -8,7 +8,7 @@ from typing import Protocol
 from rrjobs.errors import ConfigError, DriverError, PipelineExists, PipelineNotFound, PushRefused, RRJobsError
 from rrjobs.pipeline.config import DEFAULT_PRIORITY, JobsConfig, PipelineConfig
 from rrjobs.pipeline.dead_letter import DeadLetters
-from rrjobs.pipeline.driver import DelayedJob, Queue, Sink
+from rrjobs.pipeline.driver import Aging, DelayedJob, Queue, Sink
 from rrjobs.pipeline.expected import Expected, Holder
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.judge import PolicyJudge
@@ -229,7 +229,8 @@ class Registry:
         """Run a driver; it takes pushes only once it consumes, where it should."""
         driver.judge = PolicyJudge(failing.policy, self._events)
         driver.dead.limits = failing.limits
-        entrance = self.limits.enter(name, pool, self._sink(pool), limits)
+        aging = driver if isinstance(driver, Aging) else None
+        entrance = self.limits.enter(name, pool, self._sink(pool), limits, aging)
         route = Route(name, priority, driver, entrance, self._events, self._config.timeout_s, self._on_push)
         self._opening.add(name)
         try:

@@ -293,9 +293,9 @@ async def test_a_declared_priority_that_is_no_number_is_ten(house, priority):
         ({"name": "a", "driver": ""}, DriverError, "no associated driver with the pipeline, pipeline name: a"),
         ({"name": "a", "driver": "x"}, DriverError, "no constructor registered for driver: x, pipeline: a"),
         (
-            {"name": "a", "driver": "kafka"},
+            {"name": "a", "driver": "boltdb"},
             DriverError,
-            "no constructor registered for driver: kafka, pipeline: a (not available yet)",
+            "no constructor registered for driver: boltdb, pipeline: a (not available yet)",
         ),
         ({"driver": "memory"}, DriverError, "the pipeline has no name, driver: memory"),
         ({"name": "test", "driver": "amqp"}, PipelineExists, "pipeline already exists, name: test, driver: amqp"),

@@ -1,11 +1,11 @@
 """The memory driver: a queue in this process (spec/jobs-and-rpc.md 4.1).
 
-A job waits in the delayed heap, then by priority, and moves into the shared queue while fewer than `prefetch` jobs of
-this pipeline are there or in a worker. What failed for good is a letter in `dead`.
+A job waits in the delayed heap, then by priority (and age), and moves into the shared queue while fewer than `prefetch`
+jobs of this pipeline are there or in a worker. What failed for good is a letter in `dead`.
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import cast
 
@@ -18,13 +18,13 @@ from rrjobs.drivers.memory.letters import MemoryLetters
 from rrjobs.drivers.memory.quota import Quota
 from rrjobs.drivers.memory.store import Kept, Store, Volatile
 from rrjobs.drivers.memory.stores import store_for
+from rrjobs.drivers.memory.waiting import AgingWaiting, Waiting, reordered
 from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import AlreadyInState, JournalError, PushRefused
-from rrjobs.pipeline.delivery import JobDelivery, Judge
+from rrjobs.pipeline.delivery import JobDelivery, Judge, Settler
 from rrjobs.pipeline.driver import DelayedJob, Sink, SourceState
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Action, Outcome
-from rrjobs.pipeline.priority_queue import PriorityQueue
 from rrjobs.runtime.crowd import Head
 from rrjobs.runtime.events import Events
 
@@ -52,11 +52,12 @@ class MemoryDriver:
         self._prefetch = config.prefetch
         self._few = config.prefetch - max(1, min(BURST, config.prefetch // 1000))  # then it is worth moving more
         self._timers = timers or cast(Timers, asyncio.get_running_loop())
-        self._waiting: PriorityQueue[Job] = PriorityQueue()
+        self._waiting = Waiting()
         self._head = Head()
         self._delayed = Delayed(self._came_due, self._timers)
         self._store = store or Volatile()
-        self._delivery = NotedDelivery if self._store.lasting else JobDelivery
+        self._made: type[JobDelivery] = NotedDelivery if self._store.lasting else JobDelivery
+        self._delivery: Callable[[Job, Settler, Store], JobDelivery] = self._made
         self._quota = (
             Quota(pipeline, config.max_jobs, config.max_bytes) if config.max_jobs or config.max_bytes else None
         )
@@ -212,9 +213,21 @@ class MemoryDriver:
         self._in_flight -= 1
         self._store.returned(delivery.job)
         if not self._closed.is_set():
-            self._waiting.push_front(delivery.priority, (delivery.job,))
+            self._waiting.come_back(delivery)
         elif self._all_settled is not None and not self._in_flight:
             self._all_settled.set()
+
+    def let_age(self, aging_s: float) -> None:
+        """See Aging."""
+        self._waiting = reordered(self._waiting, aging_s, self._timers.time)
+        self._delivery = self._aged if aging_s else self._made
+
+    def _aged(self, job: Job, settler: Settler, store: Store) -> JobDelivery:
+        """It waits on in the shared queue."""
+        delivery = self._made(job, settler, store)
+        if isinstance(self._waiting, AgingWaiting):
+            delivery.since = self._waiting.since
+        return delivery
 
     def _came_due(self, jobs: list[Job]) -> None:
         for job in jobs:
@@ -233,13 +246,14 @@ class MemoryDriver:
             self._moving = False
 
     def _move_burst(self, sink: Sink) -> None:
-        waiting = self._waiting
+        waiting, make = self._waiting, self._delivery
         for _ in range(min(BURST, self._prefetch - self._in_flight, waiting.size)):
             job = waiting.pop()
             self._in_flight += 1
-            if not sink.offer(self._delivery(job, self, self._store)):
+            delivery = make(job, self, self._store)
+            if not sink.offer(delivery):
                 self._in_flight -= 1
-                waiting.push_front(job.priority, (job,))
+                waiting.come_back(delivery)
                 self._awaits_room = True
                 sink.when_room(self._room)
                 return

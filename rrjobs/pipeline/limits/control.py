@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rrjobs.errors import PipelineNotFound
-from rrjobs.pipeline.driver import Sink
+from rrjobs.pipeline.driver import Aging, Sink
 from rrjobs.pipeline.limits.config import changed_limits
 from rrjobs.pipeline.limits.entrance import Entrance, Standing
 from rrjobs.pipeline.limits.floor import Floor
@@ -41,9 +41,11 @@ class Control:
         self._events = events
         self._entrances: dict[str, Entrance] = {}
 
-    def enter(self, pipeline: str, pool: str | None, sink: Sink, limits: Limits) -> Entrance:
+    def enter(
+        self, pipeline: str, pool: str | None, sink: Sink, limits: Limits, aging: Aging | None = None
+    ) -> Entrance:
         """The way of a new pipeline into this sink. Raises LimitsError."""
-        entrance = Entrance(pipeline, pool, sink, self._floor)
+        entrance = Entrance(pipeline, pool, sink, self._floor, aging=aging)
         others = entrance.limit(limits)
         self._entrances[pipeline] = entrance
         if others:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from rrjobs.pipeline.delivery import JobDelivery
-from rrjobs.pipeline.driver import Sink
+from rrjobs.pipeline.driver import Aging, Sink
 from rrjobs.pipeline.lanes import pool_of
 from rrjobs.pipeline.limits.floor import Floor
 from rrjobs.pipeline.limits.gate import MAX, PAUSED, ROOM, Gate
@@ -44,9 +44,20 @@ class Standing:
 
 
 class Entrance:
-    """Owned by its route. `pool` is the pipeline's own, None for the only one or where each job names its own."""
+    """Owned by its route. `pool` is the pipeline's own, None for the only one or where each job names its own.
 
-    def __init__(self, pipeline: str, pool: str | None, sink: Sink, floor: Floor, timers: Timers | None = None) -> None:
+    `aging` is its driver, when that has to know of `aging_s`.
+    """
+
+    def __init__(
+        self,
+        pipeline: str,
+        pool: str | None,
+        sink: Sink,
+        floor: Floor,
+        timers: Timers | None = None,
+        aging: Aging | None = None,
+    ) -> None:
         self.limits = Limits()
         self.pool = pool
         self.gate: Gate | None = None
@@ -55,6 +66,7 @@ class Entrance:
         self._door = Door(sink)
         self._floor = floor
         self._timers = timers
+        self._aging = aging
         self._paused = False
 
     @property
@@ -69,6 +81,8 @@ class Entrance:
         self.limits = limits
         if aging_changed:
             self._floor.age(self._pipeline, limits.aging_s)
+            if self._aging is not None:
+                self._aging.let_age(limits.aging_s)
         if not others:
             self.renew()
         return others
