@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench import backlog, burst, footprint, http, jobs, journal, journalled, latency, limits, quiet, rpc
-from tests.bench.brokers import amqp
+from tests.bench.brokers import amqp, beanstalk, nats
 from tests.bench.report import machine
 from tests.bench.settings import AUTOLOAD, ONLY, ROUNDS, SECONDS
 
@@ -27,6 +27,8 @@ FAMILIES = {
     "burst": burst.measure,
     "footprint": footprint.measure,
     "amqp": amqp.measure,
+    "nats": nats.measure,
+    "beanstalk": beanstalk.measure,
 }
 
 

@@ -17,7 +17,7 @@ from rrjobs.rpc.codec import Codec
 from tests.bench import contenders, quiet, settings
 from tests.bench.cpu import Cpu, resident_bytes, used
 from tests.bench.pacing import push_steadily
-from tests.bench.pushing import PIPELINE, JobsServer, batch_of, pipelines
+from tests.bench.pushing import PAYLOAD, PIPELINE, JobsServer, batch_of, pipelines, push_request
 from tests.bench.report import Goal, heading, plain_row, ratio_row
 from tests.bench.servers import free_port, wait_until
 
@@ -56,12 +56,14 @@ class Peer(Protocol):
 
 
 class Goals(NamedTuple):
-    """Ratios to the peer, and rates."""
+    """Ratios to the peer, and rates; None where there is no goal."""
 
-    push_ratio: float
+    push_ratio: float | None
     push_rate: float
-    consume_ratio: float
+    consume_ratio: float | None
     consume_rate: float
+    both_rate: float | None = None
+    single_rate: float | None = None
 
 
 class Run(NamedTuple):
@@ -70,6 +72,8 @@ class Run(NamedTuple):
     push: float
     consume: float
     cpu: Cpu
+    both: float
+    single: float
     resident_mib: float
 
 
@@ -92,18 +96,25 @@ def measure(peer: Peer, folder: Path, goals: Goals, jobs: int) -> None:
     heading(f"{peer.setting().driver}: {jobs:,} jobs of 64 B, {settings.WORKERS} PHP workers, beside its bare client")
     rates = [one.push for one in ours]
     what = f"push over RPC by {BATCH}, jobs/s"
-    ratio_row(what, rates, push, "bare", goal=Goal(goals.push_ratio, True))
-    plain_row(what, rates, goal=Goal(goals.push_rate, True))
+    ratio_row(what, rates, push, "bare", goal=_at_least(goals.push_ratio))
+    plain_row(what, rates, goal=_at_least(goals.push_rate))
     rates = [one.consume for one in ours]
     what = "consume and ack with PHP, jobs/s"
-    ratio_row(what, rates, consume, "bare, without PHP", goal=Goal(goals.consume_ratio, True))
-    plain_row(what, rates, goal=Goal(goals.consume_rate, True))
+    ratio_row(what, rates, consume, "bare, without PHP", goal=_at_least(goals.consume_ratio))
+    plain_row(what, rates, goal=_at_least(goals.consume_rate))
+    what = f"push by {BATCH} while PHP consumes, jobs/s"
+    plain_row(what, [one.both for one in ours], goal=_at_least(goals.both_rate))
+    plain_row("one push after another, jobs/s", [one.single for one in ours], goal=_at_least(goals.single_rate))
     for name, cut in (("p50", 49), ("p99", 98)):
         mine, theirs = ([statistics.quantiles(one, n=100)[cut] for one in runs] for runs in (delays, bare))
         ratio_row(f"{RATE} single pushes/s, push to start, {name}", mine, theirs, "bare", " ms")
     plain_row("CPU s of the server per 10,000 jobs pushed and consumed", [one.cpu.server for one in ours])
     plain_row("CPU s of PHP per 10,000 jobs", [one.cpu.php for one in ours])
     plain_row("resident after it", [one.resident_mib for one in ours], " MiB")
+
+
+def _at_least(limit: float | None) -> Goal | None:
+    return None if limit is None else Goal(limit, True)
 
 
 @contextlib.contextmanager
@@ -142,7 +153,14 @@ def _round(peer: Peer, folder: Path, jobs: int) -> Run:
         wait_until(lambda: not waiting(server), "the jobs were not consumed", 300.0, 0.02)
         consumed = jobs / (time.perf_counter() - began)
         cpu = used((server.pid,)).per(before, jobs / 10_000)
-        return Run(pushed, consumed, cpu, resident_bytes(server.pid) / 2**20)
+        quiet.wait()
+        began = time.perf_counter()
+        _push(server, jobs)
+        wait_until(lambda: not waiting(server), "the jobs were not consumed", 300.0, 0.02)
+        both = jobs / (time.perf_counter() - began)
+        single = _push_singly(server)
+        wait_until(lambda: not waiting(server), "the jobs were not consumed")
+        return Run(pushed, consumed, cpu, both, single, resident_bytes(server.pid) / 2**20)
 
 
 def _push(server: JobsServer, jobs: int) -> float:
@@ -152,6 +170,16 @@ def _push(server: JobsServer, jobs: int) -> float:
     for batch in batches:
         server.push_batch(batch)
     return jobs / (time.perf_counter() - began)
+
+
+def _push_singly(server: JobsServer) -> float:
+    """Jobs a second, each pushed when the one before is confirmed."""
+    quiet.wait()
+    pushed, began = 0, time.perf_counter()
+    while (spent := time.perf_counter() - began) < settings.SECONDS:
+        server.rpc.call("jobs.Push", push_request(PAYLOAD), Codec.PROTO)
+        pushed += 1
+    return pushed / spent
 
 
 def _latencies(peer: Peer, folder: Path) -> list[float]:
