@@ -162,15 +162,17 @@ class BeanstalkConnection:
         if self._arrivals is None:
             return
         self._leases.add(str(job.number), job)
+        found = decode_job(body, self._pipeline, self._priority)
         self._arrivals.arrived(
             BrokerDelivery(
-                decode_job(body, self._pipeline, self._priority),
+                found,
                 self._arrivals.settler,
                 job,
                 self,
-                str(job.number),
+                f"{job.number} {found.id}",  # a server that kept nothing counts from 1 again
                 queue=self._config.tube,
                 redelivered=job.earlier,
+                exact=True,
             )
         )
 

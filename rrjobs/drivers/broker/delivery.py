@@ -28,6 +28,7 @@ class BrokerDelivery(JobDelivery):
     (AMQP has no ids of its own), `repeats` is whether this can be a redelivery; where it never can, `exact`: met on the
     connection that has the message already, it is the same one with a newer receipt. `redelivered` counts the earlier
     deliveries of it that the broker knows of. `acked` while its outcome is open: it runs at most once, and has begun.
+    `exact`: no other message ever has this identity, also not after a broker that lost its memory counts anew.
     `going_back`: unstarted, it is on its way to the broker.
     """
 

@@ -154,6 +154,8 @@ class BrokerDriver:
                 await self._steer()
         try:
             await self._last_settles()
+            if (connection := self._link.current) is not None:
+                await self._last_act(connection)
         finally:
             self._returns.save()
             await self._link.close()
@@ -265,6 +267,9 @@ class BrokerDriver:
                 break
         if left := len(self._intake):
             self._surroundings.events.emit("pipeline.unsettled", pipeline=self._pipeline, deliveries=left)
+
+    async def _last_act(self, connection: Connection) -> None:
+        """For drivers that leave nothing behind when they are told so: everything is settled, or cannot be."""
 
     async def _letter_store(self) -> LetterStore:
         return (await self._link.up(self._surroundings.timeout_s)).letters

@@ -12,10 +12,10 @@ from itertools import count
 from rrjobs.drivers.broker.delivery import WITHDRAWN, BrokerDelivery
 from rrjobs.drivers.broker.returns import Returns
 from rrjobs.pipeline.driver import Sink
-from rrjobs.pipeline.outcome import DONE, Outcome
+from rrjobs.pipeline.outcome import DONE, Action, Outcome
 
-MOST_ORPHANS = 10_000
-"""Outcomes without a connection that are remembered; the messages of older ones are run again."""
+MOST_KNOWN = 10_000
+"""Outcomes that are remembered for the case that the message comes again; the messages of older ones run again."""
 
 Carry = Callable[[BrokerDelivery], None]
 """Carry its outcome out on the live connection."""
@@ -31,7 +31,7 @@ class Intake:
         self._carry = carry
         self._ack_early = ack_early
         self._held: dict[str, BrokerDelivery] = {}
-        self._orphans: OrderedDict[str, Outcome] = OrderedDict()
+        self._known: OrderedDict[str, Outcome] = OrderedDict()
         self._waiting: deque[BrokerDelivery] = deque()
         self._awaits_room = False
         self._serial = count()
@@ -61,7 +61,7 @@ class Intake:
         if self._is_known(delivery):
             return
         self._hold(delivery)
-        outcome = self._orphans.pop(delivery.key, None) if delivery.repeats else None
+        outcome = self._known.pop(delivery.key, None) if delivery.repeats else None
         if outcome is not None:
             delivery.outcome = outcome
             self._carry(delivery)
@@ -92,8 +92,11 @@ class Intake:
     def carried(self, delivery: BrokerDelivery) -> None:
         """The broker knows: it is gone from here."""
         self._returns.forget(delivery.key)
-        if delivery.acked or delivery.connection is WITHDRAWN:
-            self._remember(delivery.key, DONE)  # should the ack at its beginning have been lost, or have come too late
+        outcome = delivery.outcome
+        comes_again = outcome is not None and outcome.action is Action.REJECT and outcome.redeliver
+        forgettable = delivery.acked or delivery.exact or delivery.connection is WITHDRAWN
+        if forgettable and not comes_again:
+            self._remember(delivery.key, DONE)  # an ack may come too late, or be forgotten by a broker that is killed
         self._forget(delivery)
 
     def superseded(self, delivery: BrokerDelivery) -> None:
@@ -201,9 +204,9 @@ class Intake:
         self._forget(delivery)
 
     def _remember(self, key: str, outcome: Outcome) -> None:
-        self._orphans[key] = outcome
-        if len(self._orphans) > MOST_ORPHANS:
-            self._orphans.popitem(last=False)
+        self._known[key] = outcome
+        if len(self._known) > MOST_KNOWN:
+            self._known.popitem(last=False)
 
     def _forget(self, delivery: BrokerDelivery) -> None:
         if self._held.get(delivery.key) is delivery:

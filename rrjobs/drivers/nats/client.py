@@ -5,7 +5,6 @@ import contextlib
 import ssl
 from collections.abc import Callable
 
-import nats
 from nats.aio.client import Client as NatsClient
 from nats.errors import Error as NatsError
 
@@ -16,6 +15,8 @@ PING_S = 5
 """A server or link that does not answer two pings is given up."""
 
 CONNECT_S = 10
+CLOSE_S = 1.0
+"""A failed TLS handshake leaves a transport that never says that it has closed."""
 
 
 class Client:
@@ -33,10 +34,12 @@ class Client:
         """Raises BrokerUnreachable, BrokerRefused."""
         section, place = self._section, place_of(self._section)
         try:
-            self.nc = await nats.connect(
+            await self.nc.connect(
                 [one.strip() for one in section.addr.split(",")],
                 name="rrjobs",
                 allow_reconnect=False,
+                max_reconnect_attempts=1,  # of each server in one attempt to connect: ours is the patience
+                reconnect_time_wait=0,
                 connect_timeout=CONNECT_S,
                 ping_interval=PING_S,
                 max_outstanding_pings=2,
@@ -51,7 +54,8 @@ class Client:
                 flusher_queue_size=1 << 16,
             )
         except (NatsError, OSError, TimeoutError, ValueError) as err:
-            reason = self._said or str(err) or type(err).__name__
+            await self._let_go()
+            reason = (self._said or str(err) or type(err).__name__).removeprefix("nats: ").strip("'")
             if "authorization" in reason.lower() or "authentication" in reason.lower():
                 who = section.user or ("with a token" if section.token else "without a user")
                 raise BrokerRefused(f"NATS at {place} refuses the login {who}: {reason}") from err
@@ -60,8 +64,18 @@ class Client:
     async def close(self) -> None:
         """Safe twice."""
         self._end("the connection was closed")
-        with contextlib.suppress(NatsError, OSError):
-            await self.nc.close()
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        """Also of a connection that was never whole, which the library leaves open."""
+        transport = getattr(self.nc, "_transport", None)
+        with contextlib.suppress(NatsError, OSError, AssertionError, TimeoutError):
+            async with asyncio.timeout(CLOSE_S):
+                await self.nc.close()
+        if transport is not None:
+            with contextlib.suppress(OSError, AssertionError):
+                transport.close()
+            await asyncio.sleep(0)
 
     def _tls(self) -> ssl.SSLContext | None:
         tls = self._section.tls
@@ -77,7 +91,7 @@ class Client:
 
     async def _error(self, err: Exception) -> None:
         text = str(err).removeprefix("nats: ")
-        self._said = text or type(err).__name__
+        self._said = text.strip("'") or type(err).__name__
         if "permissions violation" in text.lower() and self.on_refusal is not None:
             self.on_refusal(text)
 

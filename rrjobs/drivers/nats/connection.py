@@ -147,13 +147,14 @@ class NatsConnection:
             await asyncio.wait(self._tasks)
         await self._client.close()
 
-    async def delete_stream(self) -> bool:
-        """Delete the stream when every job of it is done; whether it was."""
-        active, delayed, reserved = await self.counts()
-        if active or delayed or reserved:
-            return False
+    async def delete_stream(self) -> int:
+        """Delete the stream when every job of it is done; how many are not. Raises DriverError."""
+        await self._flush()
+        if left := sum(await self.counts()):
+            return left
         try:
-            return await self._js.delete_stream(self._names.stream)
+            await self._js.delete_stream(self._names.stream)
+            return 0
         except (NatsError, TimeoutError) as err:
             raise DriverError(f"stream {self._names.stream} cannot be deleted: {err}") from err
 
@@ -180,9 +181,10 @@ class NatsConnection:
             arrivals.settler,
             receipt,
             self,
-            str(receipt.sequence),
+            f"{receipt.sequence}@{receipt.pushed_at}",
             queue=self._names.stream,
             redelivered=receipt.delivered - 1,
+            exact=True,
         )
         if reason:
             arrivals.undecodable(delivery, reason)

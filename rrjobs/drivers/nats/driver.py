@@ -39,16 +39,35 @@ class NatsBroker:
             raise
 
 
-class NatsDriver:
-    """See DriverTable."""
+class NatsDriver(BrokerDriver):
+    """A BrokerDriver whose stream can end with it, if nothing is left in it."""
 
-    @staticmethod
-    def made(pipeline: str, config: NatsConfig, surroundings: Surroundings) -> BrokerDriver:
+    def __init__(self, pipeline: str, broker: NatsBroker, surroundings: Surroundings, *, deletes: bool) -> None:
+        super().__init__(pipeline, broker, surroundings)
+        self._deletes = deletes
+
+    async def _last_act(self, connection: Connection) -> None:
+        if not self._deletes or not isinstance(connection, NatsConnection):
+            return
+        try:
+            left = await connection.delete_stream()
+        except DriverError as err:
+            self._tell(str(err))
+            return
+        if left:
+            self._tell(f"the stream was not deleted: {left} jobs are left in it")
+
+    def _tell(self, text: str) -> None:
+        self._surroundings.events.emit("pipeline.failed", pipeline=self._pipeline, error=text)
+
+    @classmethod
+    def made(cls, pipeline: str, config: NatsConfig, surroundings: Surroundings) -> "NatsDriver":
         """A paused driver."""
         section = surroundings.section
         if not isinstance(section, NatsSection):
             raise DriverError("there is no section `nats` that says where NATS is")
-        return BrokerDriver(pipeline, NatsBroker(pipeline, config, section, surroundings.priority), surroundings)
+        broker = NatsBroker(pipeline, config, section, surroundings.priority)
+        return cls(pipeline, broker, surroundings, deletes=config.delete_stream_on_stop)
 
     @staticmethod
     def declared(spec: Mapping[str, str]) -> NatsConfig:

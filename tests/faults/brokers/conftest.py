@@ -14,8 +14,13 @@ from ledger import Ledger
 from stage import Stage
 from stage_amqp import AmqpStage
 from stage_beanstalk import BeanstalkStage
+from stage_nats import NatsStage
 
-STAGES: list[type[Stage]] = [BeanstalkStage, AmqpStage]
+STAGES: list[type[Stage]] = [
+    AmqpStage,
+    BeanstalkStage,
+    NatsStage,
+]
 
 
 @pytest.fixture(params=STAGES, ids=lambda kind: kind.driver)
