@@ -24,12 +24,12 @@ class Beginner(Protocol):
 class BrokerDelivery(JobDelivery):
     """`tag` is the broker's handle on this receipt, of use on `connection` alone.
 
-    `identity` names the message itself, the same at every redelivery of it. Where it can also name another message
-    (AMQP has no ids of its own), `repeats` is whether this can be a redelivery; where it never can, `exact`: met on the
-    connection that has the message already, it is the same one with a newer receipt. `redelivered` counts the earlier
-    deliveries of it that the broker knows of. `acked` while its outcome is open: it runs at most once, and has begun.
-    `exact`: no other message ever has this identity, also not after a broker that lost its memory counts anew.
-    `going_back`: unstarted, it is on its way to the broker.
+    `identity` names the message itself, the same at every redelivery of it. `exact`: no other message ever has it, also
+    not after a broker that lost its memory counts anew; met on the connection that has the message already, it is the
+    same one with a newer receipt. Where it can also name another message (AMQP's own have no ids), `repeats` is whether
+    this can be a redelivery. `redelivered` counts the earlier deliveries of it that the broker knows of.
+    `acked` while its outcome is open: it runs at most once, and has begun. `going_back`: unstarted, it is on its way to
+    the broker.
     """
 
     __slots__ = (
