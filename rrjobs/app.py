@@ -295,6 +295,7 @@ class App:
             return None
         from rrjobs.services.http_metrics import HttpMetrics
         from rrjobs.services.job_metrics import JobMetrics
+        from rrjobs.services.limit_metrics import limit_families
         from rrjobs.services.metrics import Metrics, Source
         from rrjobs.services.worker_metrics import lane_families, worker_families
 
@@ -306,6 +307,7 @@ class App:
         if self.root.jobs is not None:
             self._job_metrics = JobMetrics()
             sources.append(self._job_metrics.families)
+            sources.append(lambda: limit_families(self.dispatcher.floor.gates))
         return Metrics(self.root.metrics, sources)
 
     def _build_http(self) -> "HttpDriver | None":

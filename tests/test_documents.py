@@ -72,3 +72,12 @@ def test_every_rpc_method_is_in_its_page():
 def test_every_event_is_in_its_page():
     text = (ROOT / "docs" / "events.md").read_text()
     assert [name for name in EVENTS if f"`{name}`" not in text] == []
+
+
+def test_every_family_of_metrics_is_in_its_page():
+    text = (ROOT / "docs" / "metrics.md").read_text()
+    sources = "".join(path.read_text() for path in (ROOT / "rrjobs" / "services").glob("*_metrics.py"))
+    names = set(re.findall(r'"(rr(?:jobs)?_(?:http|jobs|lane)_\w+)"', sources))
+    names |= {f"_{name}" for name in re.findall(r'f"\{prefix\}_(\w+)"', sources)}
+    assert len(names) > 20
+    assert [name for name in sorted(names) if name not in text] == []

@@ -301,9 +301,9 @@ class GateModel(RuleBasedStateMachine):
 
 
 GateModel.TestCase.settings = settings(
-    max_examples=int(os.environ.get("GATE_EXAMPLES", "60")),
+    max_examples=int(os.environ.get("SOAK_EXAMPLES", "60")),
     stateful_step_count=40,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-TestGate = pytest.mark.filterwarnings("default")(GateModel.TestCase)
+TestGate = pytest.mark.soak(pytest.mark.filterwarnings("default")(GateModel.TestCase))
