@@ -13,8 +13,8 @@ import orjson
 from rrjobs.pipeline.dead_letter import DeadLetter
 from rrjobs.pipeline.job import NO_HEADERS, NO_OPTIONS, Headers, Job
 
-JOB, LETTER = 1, 2
-"""Kinds of entries."""
+JOB, LETTER, MOVE = 1, 2, 3
+"""Kinds of entries; MOVE is there only while entries of another journal are taken up (inherited.py)."""
 
 _LENGTH = Struct("<I")
 _pack, _dumps = _LENGTH.pack, orjson.dumps

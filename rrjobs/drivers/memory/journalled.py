@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
-from rrjobs.drivers.memory.entries import JOB, LETTER, decode_job, decode_letter, encode_job, encode_letter
+from rrjobs.drivers.memory.entries import JOB, LETTER, MOVE, decode_job, decode_letter, encode_job, encode_letter
 from rrjobs.drivers.memory.journal.config import JournalConfig
 from rrjobs.drivers.memory.journal.disk import Disk, OsDisk
 from rrjobs.drivers.memory.journal.journal import Journal, open_journal
@@ -40,6 +40,7 @@ class Journalled:
         self._lent = Lent(self._disk, folder, self._failing)
         self._opened: Journal | None = None
         self._letters: dict[str, int] = {}
+        self._moves: dict[int, bytes] = {}
 
     @property
     def trouble(self) -> str:
@@ -106,6 +107,8 @@ class Journalled:
                     letter = decode_letter(payload, self._pipeline)
                     self._letters[letter.key] = number
                     letters.append(letter)
+                elif kind == MOVE:
+                    self._moves[number] = payload
                 else:
                     raise ValueError(f"it is of kind {kind}")
             except (ValueError, TypeError, IndexError) as err:

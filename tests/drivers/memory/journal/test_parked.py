@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rrjobs.drivers.memory import parked
+from rrjobs.drivers.memory import parked, parked_folder
 from rrjobs.drivers.memory.journal.disk import OsDisk
 from rrjobs.drivers.memory.journal.layout import encode_header, new_header
 from rrjobs.drivers.memory.parked import Parked
@@ -106,7 +106,7 @@ async def test_a_start_that_fails_elsewhere_parks_again_what_it_took_up(folder):
 
 async def test_a_start_that_was_killed_while_it_removed_the_files_does_not_run_them_twice(folder, monkeypatch):
     await left_behind(folder)
-    monkeypatch.setattr(parked.shutil, "rmtree", lambda *_, **__: None)
+    monkeypatch.setattr(parked_folder.shutil, "rmtree", lambda *_, **__: None)
     store = Parked("test", folder, Events())
     assert len((await store.open()).jobs) == 2
     monkeypatch.undo()
