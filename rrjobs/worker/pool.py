@@ -321,15 +321,21 @@ class Pool:
             self._events.emit("worker.retired", pool=self.name, pid=worker.pid, reason=reason)
 
     async def _boot_many(self, number: int) -> None:
-        self._booting += number
+        """All of them, or SpawnError."""
         try:
             async with asyncio.TaskGroup() as group:
                 for _ in range(number):
-                    group.create_task(self._boot())
+                    group.create_task(self._boot_counted())
         except ExceptionGroup as err:
             raise next(iter(_leaves(err))) from None
+
+    async def _boot_counted(self) -> None:
+        """Until it is ready and no longer: it may end at once, and is replaced then though others still boot."""
+        self._booting += 1
+        try:
+            await self._boot()
         finally:
-            self._booting -= number
+            self._booting -= 1
 
     async def _boot(self) -> None:
         """One worker, or SpawnError. One that a reset overtook while it started may be of the old program: again."""

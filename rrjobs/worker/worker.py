@@ -136,6 +136,8 @@ class Worker:
                 self._open()
                 self._writer.write(pid_request(os.getpid()))
                 first = await pid_answer(self.process)
+                if self.process.ended.is_set():  # reaped in the turn of its answer: its end would be told to nobody
+                    raise ProtocolError("ended with its answer to the handshake")
         except TimeoutError as err:
             await self._abandon()
             raise self._spawn_error(f"did not answer the handshake within {timeout_s:g} s (allocate_timeout)") from err

@@ -45,18 +45,15 @@ class Table:
         server = ServerConfig.model_validate({"command": command, "relay": relay})
         launcher = Launcher(server, Launch((), "jobs"), Guard(), listener)
         self.pool = Pool("jobs", PoolConfig.model_validate({"num_workers": 1, **settings}), launcher, self.events)
-        self.depth = depth
         self.outcomes: dict[str, Outcome] = {}
         self.order: list[str] = []
         self.judge = PolicyJudge()
         self._changed = asyncio.Event()
+        self.dispatcher = Dispatcher(10_000, self.events)
+        self.dispatcher.add_lane("jobs", self.pool, {"jobs": depth})
 
     async def start(self) -> "Table":
         await self.pool.start()
-        self.dispatcher = Dispatcher(10_000, self.events)
-        self.dispatcher.add_lane("jobs", self.pool, {"jobs": self.depth})
-        for worker in list(self.pool.idle):
-            self.pool.borrower.worker_free(worker)
         return self
 
     def settle(self, delivery: JobDelivery, outcome: Outcome) -> None:
@@ -93,9 +90,11 @@ class Table:
 async def table():
     made: list[Table] = []
 
-    async def make(command=("php", WORKER), depth: int = 1, relay=None, listener=None, **settings) -> Table:
-        made.append(Table(list(command), depth, relay, listener, **settings))
-        return await made[-1].start()
+    async def make(
+        command=("php", WORKER), depth: int = 1, relay=None, listener=None, started=True, **settings
+    ) -> Table:
+        made.append(one := Table(list(command), depth, relay, listener, **settings))
+        return await one.start() if started else one
 
     yield make
     for one in made:
@@ -122,6 +121,20 @@ async def test_a_bad_job_costs_its_own_delivery_and_a_worker_only(table, depth, 
     assert (failure["id"], failure["fault"]) == ("5", fault)
     assert (failure["exit_code"], failure["signal"]) == (exit_code, signal)
     assert ("last words" in str(failure["output"])) is (bad == "crash")
+
+
+async def test_a_worker_that_ends_while_others_still_boot_at_the_start_is_replaced(table, tmp_path):
+    first, held = tmp_path / "first", tmp_path / "held"
+    second_waits = f"mkdir {first} || {{ mkdir {held} && while [ -d {held} ]; do sleep 0.01; done; }}"
+    command = ["sh", "-c", f"{{ {second_waits}; }} 2>/dev/null; exec php {WORKER}"]
+    one = await table(command, started=False, num_workers=2)
+    one.push("killed", "ok")
+    starting = asyncio.create_task(one.pool.start())
+    await one.all_settled()
+    assert not starting.done()
+    held.rmdir()
+    await starting
+    assert (one.failed, one.pool.ready) == (["0"], 2)
 
 
 async def test_a_hanging_job_is_killed_at_exec_ttl_and_the_next_is_served(table):
