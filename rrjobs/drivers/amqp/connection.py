@@ -111,7 +111,8 @@ class AmqpConnection:
 
     async def give_back(self, deliveries: Sequence[BrokerDelivery]) -> None:
         """See Connection."""
-        self._live().nack([_tag(one) for one in deliveries], requeue=True)
+        tags = [_tag(one) for one in deliveries]
+        self._live().nack(tags, requeue=True, last_first=not self._plan.quorum)
 
     async def reject(self, delivery: BrokerDelivery, outcome: Outcome) -> None:
         """See Connection. A quorum queue counts redeliveries; in a classic one only a copy can tell its attempt."""

@@ -55,9 +55,13 @@ class ConsumeLane(Lane):
         self._settled(tags)
         self._write(frames)
 
-    def nack(self, tags: Sequence[int], *, requeue: bool) -> None:
-        """Back into the queue, the last first so that the order is kept; or rejected."""
-        here = [tag for tag in sorted(tags, reverse=True) if tag in self.unsettled]
+    def nack(self, tags: Sequence[int], *, requeue: bool, last_first: bool = False) -> None:
+        """Back into the queue, or rejected.
+
+        A classic queue puts each at its place, and delivers the one that came last at once if there is a consumer; a
+        quorum queue puts each behind those that wait.
+        """
+        here = [tag for tag in sorted(tags, reverse=last_first) if tag in self.unsettled]
         self._settled(here)
         self._write([nack_frame(self.number, tag, requeue) for tag in here])
 

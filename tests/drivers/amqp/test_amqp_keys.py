@@ -161,6 +161,21 @@ async def test_a_quorum_queue_counts_runs_by_itself(pipeline):
         await one.idle()
 
 
+@pytest.mark.parametrize(("kind", "order"), [("classic", "01234567"), ("quorum", "45670123")])
+async def test_what_goes_back_unstarted_comes_again_in_its_order_and_first_attempt(pipeline, kind, order):
+    settings = {"durable": True, "queue_headers": {"x-queue-type": kind}, "prefetch": 4}
+    async with pipeline(**settings) as one:
+        await one.push(*[one.job(str(number)) for number in range(8)])
+        await eventually(lambda: len(one.sink.queue) == 4, "four have arrived")
+        await one.registry.pause(["p"])
+        await eventually(lambda: not len(one.driver._intake), "they are with the broker again")
+        await one.registry.resume(["p"])
+        for ident in order:
+            delivery = await one.sink.take()
+            assert (delivery.job.id, delivery.attempt) == (ident, 1)
+            answer(delivery)
+
+
 async def test_the_limit_of_a_quorum_queue_holds_and_its_own_dead_letters_get_it(pipeline, names, plain):
     await plain.queue_declare(names("dlq"))
     arguments = {

@@ -92,10 +92,10 @@ def test_what_goes_back_goes_back_last_first_and_never_twice():
     lane = ConsumeLane(wire, 1)
     for tag in range(1, 5):
         deliver(lane, tag)
-    lane.nack([2, 4, 3], requeue=True)
-    lane.nack([3], requeue=True)
+    lane.nack([2, 4, 3], requeue=True, last_first=True)
+    lane.nack([3, 1], requeue=True)
     assert [(one.delivery_tag, one.requeue, one.multiple) for one in wire.methods()] == [
-        (4, True, False), (3, True, False), (2, True, False)
+        (4, True, False), (3, True, False), (2, True, False), (1, True, False)
     ]  # fmt: skip
 
 

@@ -147,6 +147,30 @@ async def test_connections_that_an_operator_closes_come_back(pipeline, rabbitmq)
         await one.done("1")
 
 
+async def test_a_user_that_is_deleted_while_we_work_is_told_and_one_that_comes_back_is_used(
+    pipeline, rabbitmq, unique_name
+):
+    user = unique_name("user")
+
+    def grant() -> None:
+        rabbitmq.add_user(user, "word")
+        rabbitmq.set_permissions(user)
+
+    await asyncio.to_thread(grant)
+    async with pipeline(addr=rabbitmq.uri(user=user, password="word"), durable=True) as one:
+        await asyncio.to_thread(rabbitmq.delete_user, user)
+        await asyncio.to_thread(rabbitmq.ctl, "close_all_connections", "user is gone")
+        await eventually(lambda: _error_has(one, f"refuses user '{user}'"), "the refusal is told")
+        await asyncio.to_thread(grant)
+        await one.push(one.job("1"))
+        await one.done("1")
+    await asyncio.to_thread(rabbitmq.delete_user, user)
+
+
+async def _error_has(one, words) -> bool:
+    return words in (await one.state()).error
+
+
 async def test_a_peer_that_has_died_without_a_word_is_found_out(pipeline, rabbitmq, link_proxy):
     proxy = await asyncio.to_thread(link_proxy, rabbitmq.port)
     async with pipeline(addr=rabbitmq.uri(port=proxy.port) + "?heartbeat=1", durable=True) as one:
