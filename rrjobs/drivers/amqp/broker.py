@@ -7,7 +7,7 @@ from uuid import uuid4
 from rrjobs.drivers.amqp.address import Address, parse_address
 from rrjobs.drivers.amqp.client import Client
 from rrjobs.drivers.amqp.config import AmqpSection, AmqpTls
-from rrjobs.drivers.amqp.connection import AmqpConnection, Facts, Memory
+from rrjobs.drivers.amqp.connection import AmqpConnection, Facts
 from rrjobs.drivers.amqp.plan import Plan
 from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import BrokerRefused
@@ -17,7 +17,7 @@ PART_OF_TIMEOUT = 0.9
 
 
 class AmqpBroker:
-    """A Broker. `delete_on_close`: the pipeline ends, and its queue with it."""
+    """A Broker. It remembers which queues of delays are in use, over all connections."""
 
     name = "amqp"
     lasting_receipts = False
@@ -34,8 +34,7 @@ class AmqpBroker:
             plan.consumer or f"roadrunner-{uuid4()}",
             surroundings.timeout_s * PART_OF_TIMEOUT,
         )
-        self._memory = Memory()
-        self._current: AmqpConnection | None = None
+        self._delays: dict[str, float] = {}
 
     @property
     def place(self) -> str:
@@ -55,20 +54,14 @@ class AmqpBroker:
         try:
             if self._plan.queue:
                 press = await Client.connect(self._address, context, f"rrjobs {self._pipeline} publisher")
-            connection = AmqpConnection(feed, press, self._address, self._plan, self._facts, self._memory)
+            connection = AmqpConnection(feed, press, self._address, self._plan, self._facts, self._delays)
             await connection.open()
         except BaseException:
             await feed.close()
             if press is not feed:
                 await press.close()
             raise
-        self._current = connection
         return connection
-
-    def ends(self) -> None:
-        """The pipeline is about to close its connection for good."""
-        if self._current is not None and self._plan.delete_on_stop and self._plan.queue:
-            self._current.delete_queue = True
 
     async def _tls_context(self) -> ssl.SSLContext | None:
         if self._address.tls and self._context is None:

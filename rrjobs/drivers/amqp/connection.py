@@ -7,17 +7,16 @@ reach it then above all. A pipeline that only pushes has one.
 import asyncio
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from rrjobs.drivers.amqp.address import Address
 from rrjobs.drivers.amqp.client import Client
 from rrjobs.drivers.amqp.consuming import ConsumeLane
-from rrjobs.drivers.amqp.done import Done
 from rrjobs.drivers.amqp.frames import Content
 from rrjobs.drivers.amqp.hops import EARLY_S, Hop, Hops
 from rrjobs.drivers.amqp.lane import ChannelClosed
 from rrjobs.drivers.amqp.letters import AmqpLetters
-from rrjobs.drivers.amqp.message import OUR_ID, decode_job, stand_in
+from rrjobs.drivers.amqp.message import decode_job, stand_in
 from rrjobs.drivers.amqp.plan import Plan
 from rrjobs.drivers.amqp.press import Press
 from rrjobs.drivers.amqp.topology import Topology
@@ -39,32 +38,23 @@ class Facts:
     patience_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
-    """What outlives connections: messages that are settled, and which queues of delays are in use."""
-
-    done: Done = field(default_factory=Done)
-    delays: dict[str, float] = field(default_factory=dict)
-
-
 class AmqpConnection:
     """A Connection. `feed` and `press` are the same client when there is no queue."""
 
-    def __init__(self, feed: Client, press: Client, address: Address, plan: Plan, facts: Facts, memory: Memory) -> None:
+    def __init__(
+        self, feed: Client, press: Client, address: Address, plan: Plan, facts: Facts, delays: dict[str, float]
+    ) -> None:
         self._feed = feed
         self._other = press
         self._address = address
         self._plan = plan
         self._facts = facts
-        self._done = memory.done
-        self._done.connected()
-        self._topology = Topology(feed, address, plan, memory.delays)
+        self._topology = Topology(feed, address, plan, delays)
         self._press = Press(press, address, plan, self._topology, facts.patience_s)
         self._lane: ConsumeLane | None = None
         self._hops = Hops(self._press.keep, self._ack_tags)
         self._reason: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._arrivals: Arrivals | None = None
-        self.delete_queue = False
         self.letters = AmqpLetters(feed, self._press, self._topology, facts.pipeline, plan.dead_queue)
         for client in {feed, press}:
             client.lost.add_done_callback(lambda lost: self._lost(lost.result()))
@@ -105,9 +95,9 @@ class AmqpConnection:
             dead = [one for one in deliveries if _is_dead(one)]
             deliveries = [one for one in deliveries if not _is_dead(one)]
             lane.nack([_tag(one) for one in dead], requeue=False)
+            for one in dead:
+                _may_come_back(one)
         lane.ack([_tag(one) for one in deliveries])
-        for one in deliveries:
-            self._settled(one)
 
     async def give_back(self, deliveries: Sequence[BrokerDelivery]) -> None:
         """See Connection."""
@@ -118,6 +108,7 @@ class AmqpConnection:
         """See Connection. A quorum queue counts redeliveries; in a classic one only a copy can tell its attempt."""
         if not outcome.redeliver:
             self._live().nack((_tag(delivery),), requeue=False)
+            _may_come_back(delivery)
         elif self._plan.quorum and not outcome.delay_s:
             self._live().nack((_tag(delivery),), requeue=True)
         else:
@@ -126,7 +117,6 @@ class AmqpConnection:
     async def again(self, delivery: BrokerDelivery, copy: Job) -> None:
         """See Connection."""
         await self._press.keep(copy)
-        self._settled(delivery)
         self._live().ack((_tag(delivery),))
 
     async def lost(self) -> str:
@@ -151,13 +141,14 @@ class AmqpConnection:
 
     async def close(self) -> None:
         """See Connection."""
-        try:
-            if self.delete_queue and not self._feed.lost.done():
-                await self._topology.delete()
-        finally:
-            self._lost("closed")
-            await self._feed.close()
-            await self._other.close()
+        self._lost("closed")
+        await self._feed.close()
+        await self._other.close()
+
+    async def delete_queue(self) -> None:
+        """As the configuration asks, when the pipeline ends. Raises DriverError."""
+        if self._plan.delete_on_stop and self._plan.queue:
+            await self._topology.delete()
 
     def _receive(self, tag: int, redelivered: bool, content: Content) -> None:
         arrivals, facts, queue = self._arrivals, self._facts, self._plan.queue
@@ -168,9 +159,6 @@ class AmqpConnection:
             job, identity = stand_in(content, facts.pipeline, facts.priority)
             delivery = BrokerDelivery(job, arrivals.settler, tag, self, identity, queue=queue, repeats=redelivered)
             arrivals.undecodable(delivery, str(err))
-            return
-        if exact and self._done.knows(identity):
-            self._ack_tags((tag,))
             return
         if due and due / 1000 - time.time() > EARLY_S:
             self._hops.add(Hop(tag, job, due))
@@ -185,13 +173,9 @@ class AmqpConnection:
                 queue=queue,
                 redelivered=earlier,
                 repeats=exact or redelivered,
+                exact=exact,
             )
         )
-
-    def _settled(self, delivery: BrokerDelivery) -> None:
-        """It is gone for good; what is rejected may come back by way of the queue's own dead letters."""
-        if delivery.identity.startswith(OUR_ID):
-            self._done.add(delivery.identity)
 
     def _ack_tags(self, tags: Sequence[int]) -> None:
         self._live().ack(tags)
@@ -215,6 +199,11 @@ class AmqpConnection:
 def _tag(delivery: BrokerDelivery) -> int:
     assert isinstance(delivery.tag, int)
     return delivery.tag
+
+
+def _may_come_back(delivery: BrokerDelivery) -> None:
+    """By way of the queue's own dead letters: under its old name it is to be run again."""
+    delivery.exact = False
 
 
 def _is_dead(delivery: BrokerDelivery) -> bool:

@@ -9,6 +9,8 @@ from pydantic import ValidationError
 
 from rrjobs.drivers.amqp.broker import AmqpBroker
 from rrjobs.drivers.amqp.config import AmqpConfig, AmqpSection, plan_of
+from rrjobs.drivers.amqp.connection import AmqpConnection
+from rrjobs.drivers.broker.connection import Connection
 from rrjobs.drivers.broker.driver import BrokerDriver
 from rrjobs.drivers.declared import flag, positive
 from rrjobs.drivers.surroundings import Surroundings
@@ -41,7 +43,6 @@ class AmqpDriver(BrokerDriver):
 
     def __init__(self, pipeline: str, broker: AmqpBroker, surroundings: Surroundings, *, produces_only: bool) -> None:
         super().__init__(pipeline, broker, surroundings)
-        self._amqp = broker
         self._produces_only = produces_only
 
     @classmethod
@@ -87,10 +88,10 @@ class AmqpDriver(BrokerDriver):
             raise AlreadyInState("empty queue name, consider adding the queue name to the AMQP configuration")
         await super().pause()
 
-    async def close(self) -> None:
+    async def _last_act(self, connection: Connection) -> None:
         """See BrokerDriver."""
-        self._amqp.ends()
-        await super().close()
+        assert isinstance(connection, AmqpConnection)
+        await connection.delete_queue()
 
 
 def _put(sections: dict[str, dict[str, Any]], path: str, value: Any) -> None:

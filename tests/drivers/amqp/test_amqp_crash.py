@@ -4,23 +4,6 @@ import asyncio
 
 from house import answer
 
-from rrjobs.drivers.amqp import done
-from rrjobs.drivers.amqp.done import Done
-
-
-def test_what_was_settled_is_known_on_the_next_connection_and_not_before(monkeypatch):
-    monkeypatch.setattr(done, "MOST", 3)
-    book = Done()
-    book.connected()
-    for number in range(5):
-        book.add(str(number))
-    assert not book.knows("4")
-    book.connected()
-    assert [book.knows(str(number)) for number in range(5)] == [False, False, True, True, True]
-    book.add("new")
-    book.connected()
-    assert [book.knows(one) for one in ("2", "3", "4", "new")] == [False, True, True, True]
-
 
 async def test_what_a_crashed_broker_delivers_once_more_is_not_run_once_more(pipeline, rabbitmq):
     async with pipeline(durable=True, exchange_durable=True, prefetch=100) as one:
