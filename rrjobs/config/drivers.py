@@ -10,6 +10,7 @@ MODELS: dict[str, str] = {
     "amqp": "rrjobs.drivers.amqp.config:AmqpConfig",
     "nats": "rrjobs.drivers.nats.config:NatsConfig",
     "kafka": "rrjobs.drivers.kafka.config:KafkaConfig",
+    "sqs": "rrjobs.drivers.sqs.config:SqsConfig",
     "beanstalk": "rrjobs.drivers.beanstalk.config:BeanstalkConfig",
 }
 

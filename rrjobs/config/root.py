@@ -9,6 +9,7 @@ from rrjobs.drivers.beanstalk.config import BeanstalkSection
 from rrjobs.drivers.http.config import HttpConfig
 from rrjobs.drivers.kafka.config import KafkaSection
 from rrjobs.drivers.nats.config import NatsSection
+from rrjobs.drivers.sqs.config import SqsSection
 from rrjobs.pipeline.config import JobsConfig
 from rrjobs.rpc.config import RpcConfig
 from rrjobs.runtime.log_config import LogConfig
@@ -56,7 +57,6 @@ class Root(Section):
         "reload": "removed in RoadRunner 3; `pool.debug: true` reloads code for every delivery",
     }
     not_yet: ClassVar[Mapping[str, str]] = {
-        "sqs": "jobs are kept in memory",
         "boltdb": "jobs are kept in memory",
         "google_pub_sub": "jobs are kept in memory",
         "redis": "there is no key-value store",
@@ -87,6 +87,9 @@ class Root(Section):
     jobs: JobsConfig | None = setting(None, "Jobs.")
     nats: NatsSection | None = setting(None, "The server of pipelines on `nats`.")
     beanstalk: BeanstalkSection | None = setting(None, "The server of pipelines on `beanstalk`.")
+    sqs: SqsSection | None = setting(
+        None, "Where SQS is, for pipelines on `sqs`; without the section, what the AWS environment says."
+    )
     any_mode: AnyConfig | None = setting(
         None,
         "One pool for requests and jobs; beside it `http.pool`, `jobs.pool` and `jobs.pools` are errors.",

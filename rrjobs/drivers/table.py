@@ -16,6 +16,7 @@ DRIVERS = {
     "amqp": "rrjobs.drivers.amqp.driver:AmqpDriver",
     "nats": "rrjobs.drivers.nats.driver:NatsDriver",
     "kafka": "rrjobs.drivers.kafka.driver:KafkaDriver",
+    "sqs": "rrjobs.drivers.sqs.driver:SqsDriver",
     "beanstalk": "rrjobs.drivers.beanstalk.driver:BeanstalkDriver",
 }
 """Of each class `made(pipeline, config, surroundings)` makes a driver, `declared(spec)` its config from texts."""
@@ -25,7 +26,7 @@ NO_SECTIONS: Mapping[str, Section | None] = MappingProxyType({})
 LOCAL = frozenset({"memory"})
 """Those whose pipelines have one owner, which other servers wait for."""
 
-NOT_YET = ("sqs", "boltdb", "google_pub_sub", "temporal")
+NOT_YET = ("boltdb", "google_pub_sub", "temporal")
 """Names that configurations of RoadRunner have, and this version has not."""
 
 

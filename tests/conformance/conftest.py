@@ -15,6 +15,7 @@ from harness_beanstalk import BeanstalkHarness
 from harness_kafka import KafkaHarness
 from harness_memory import MemoryHarness
 from harness_nats import NatsHarness
+from harness_sqs import SqsHarness
 from house import House
 
 HARNESSES: list[type[Harness]] = [
@@ -22,6 +23,7 @@ HARNESSES: list[type[Harness]] = [
     AmqpHarness,
     BeanstalkHarness,
     NatsHarness,
+    SqsHarness,
     KafkaHarness,
 ]
 

@@ -157,8 +157,8 @@ class BrokerDriver:
             if (connection := self._link.current) is not None:
                 await self._last_act(connection)
         finally:
-            self._returns.save()
             await self._link.close()
+            self._returns.save()  # what came late goes back while the connection closes
 
     def settle(self, delivery: JobDelivery, outcome: Outcome) -> None:
         """See Settler."""

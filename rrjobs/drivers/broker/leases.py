@@ -21,6 +21,10 @@ class Leases(Generic[T]):
         self._period_s = lease_s / PART
         self._held: dict[str, T] = {}
 
+    def lease(self, lease_s: float) -> None:
+        """How long a lease is, where only a connection can tell."""
+        self._period_s = lease_s / PART
+
     def add(self, identity: str, handle: T) -> None:
         """From now on; a later handle of the same message takes the place of the earlier one."""
         self._held[identity] = handle

@@ -1,0 +1,1 @@
+"""The driver of Amazon SQS and servers of its API."""
