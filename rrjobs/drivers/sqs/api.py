@@ -75,7 +75,12 @@ class Api:
         )
         try:
             made = session.create_client(
-                "sqs", region_name=region, endpoint_url=section.endpoint or None, config=config, **credentials
+                "sqs",
+                region_name=region,
+                endpoint_url=section.endpoint or None,
+                verify=False if section.endpoint.startswith("http://") else None,  # spares the reading of authorities
+                config=config,
+                **credentials,
             )
             self._client = await self._stack.enter_async_context(made)
         except (BotoCoreError, ValueError) as err:
