@@ -3,16 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-from pydantic import ValidationError
-
 from rrjobs.drivers.broker.driver import BrokerDriver
-from rrjobs.drivers.declared import flag, integer
+from rrjobs.drivers.declared import flag, given, integer, json_object, validated
 from rrjobs.drivers.kafka.broker import KafkaBroker
 from rrjobs.drivers.kafka.config import KafkaConfig, KafkaSection
 from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import DriverError
-from rrjobs.runtime.section import FROM_FILE
 
 _SECTIONS = ("producer_options", "consumer_options", "group_options", "sasl_options")
 
@@ -38,16 +34,13 @@ class KafkaDriver(BrokerDriver):
         """From the texts of a declaration. Raises DriverError."""
         settings: dict[str, Any] = {
             "auto_create_topics_enable": flag(spec, "auto_create_topics_enable"),
-            **{key: _section(key, spec[key]) for key in _SECTIONS if spec.get(key) not in (None, "", "null")},
+            **{key: json_object(key, spec[key]) for key in _SECTIONS if given(spec, key)},
         }
         if (prefetch := integer(spec, "prefetch", 0)) > 0:
             settings["prefetch"] = prefetch
         if not (settings.get("group_options") or {"group_id": ""}).get("group_id"):
             settings.pop("group_options", None)  # PHP writes an empty one
-        try:
-            return KafkaConfig.model_validate(settings, context=FROM_FILE)
-        except ValidationError as err:
-            raise DriverError("; ".join(_plain(one) for one in err.errors())) from err
+        return validated(KafkaConfig, settings)
 
     async def close(self) -> None:
         """See BrokerDriver."""
@@ -55,21 +48,3 @@ class KafkaDriver(BrokerDriver):
             await super().close()
         finally:
             await self._kafka.shut()
-
-
-def _section(key: str, text: str) -> dict[str, Any]:
-    try:
-        found = orjson.loads(text)
-    except ValueError as err:
-        raise DriverError(f"{key} is not JSON: {err}") from err
-    if isinstance(found, list) and not found:
-        return {}  # PHP writes an empty map so
-    if not isinstance(found, dict):
-        raise DriverError(f"{key} is not a JSON object")
-    return {name: value for name, value in found.items() if value is not None}
-
-
-def _plain(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    text = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {text}" if where else text

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import cast
 
-from rrjobs.drivers.declared import positive
 from rrjobs.drivers.memory.config import MemoryConfig
+from rrjobs.drivers.memory.declared import declared_config
 from rrjobs.drivers.memory.delayed import Delayed, Timers
 from rrjobs.drivers.memory.interrupted import come_back
 from rrjobs.drivers.memory.lent import NotedDelivery
@@ -78,8 +78,8 @@ class MemoryDriver:
 
     @staticmethod
     def declared(spec: Mapping[str, str]) -> MemoryConfig:
-        """The configuration that a declaration at run time means."""
-        return MemoryConfig(prefetch=positive(spec, "prefetch", MemoryConfig().prefetch))
+        """The configuration that a declaration at run time means. Raises DriverError."""
+        return declared_config(spec)
 
     async def open(self) -> None:
         """Take up what the store held. Raises DriverError."""
