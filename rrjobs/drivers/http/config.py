@@ -52,6 +52,15 @@ class LimitsConfig(Section):
     )
     line_bytes: Int = setting(65_536, "The request line alone; more is answered with 414.", unit="bytes", ge=256)
     headers: Int = setting(1000, "Number of header fields; more is answered with 431.", unit="fields", ge=1)
+    bodies_bytes: Int = setting(
+        1_073_741_824,
+        "Request bodies in memory at once, of all connections together, from their first byte until they are answered. "
+        "What comes above is answered with 503 and Retry-After, a body that alone is larger with 413. An eighth more "
+        "is there for bodies of up to 64 KiB. Uploaded files do not count: they go to disk as they come.",
+        unit="bytes",
+        ge=1_048_576,
+        differs="no bound there: max_request_size for each client",
+    )
     header_timeout_s: DurationOrDefault = setting(
         30.0,
         "From the first byte of a request to the end of its head; then 408. Bounds clients that trickle headers.",

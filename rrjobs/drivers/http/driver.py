@@ -137,6 +137,7 @@ def limits_of(config: HttpConfig) -> Limits:
         line_bytes=limits.line_bytes,
         headers=limits.headers,
         body_bytes=config.max_request_bytes,
+        all_bodies_bytes=limits.bodies_bytes,
         header_timeout_s=limits.header_timeout_s,
         body_timeout_s=limits.body_timeout_s,
         write_timeout_s=limits.write_timeout_s,

@@ -11,6 +11,7 @@ import asyncio
 from collections import deque
 from typing import Protocol, cast
 
+from rrjobs.protocol.http1.body_room import BodyRoom
 from rrjobs.protocol.http1.exchange import DONE, UNTIL_CLOSE, Exchange
 from rrjobs.protocol.http1.known import KnownRequests
 from rrjobs.protocol.http1.limits import BODY_PROGRESS_BYTES, HALF_CLOSED_S, Limits
@@ -32,6 +33,7 @@ class Hub(Protocol):
 
     limits: Limits
     known: KnownRequests
+    bodies: BodyRoom
     handler: Handler
     now: float
     draining: bool
@@ -95,7 +97,7 @@ class Connection(Line):
         self._queue.clear()
         self.current = None
         for exchange in exchanges:
-            _leave(exchange)
+            self._leave(exchange)
         self._hub.closed(self)
 
     def pause_writing(self) -> None:
@@ -140,6 +142,8 @@ class Connection(Line):
         """A request whose body follows: find out where the body goes."""
         exchange = Exchange(self, request)
         exchange.sink = self._hub.handler.body_sink(exchange)
+        if exchange.sink is None:
+            self._hub.bodies.expect(request)
         if self.current is not None:
             self._queue.append(exchange)
         else:
@@ -154,12 +158,18 @@ class Connection(Line):
         request.expects = False
         if exchange.sink is not None:
             exchange.sink.feed(data)
-        elif not request.body:
-            request.body = data
         else:
-            if isinstance(request.body, bytes):
-                request.body = bytearray(request.body)
-            request.body += data
+            self._collect(request, data)
+
+    def _collect(self, request: Request, data: bytes) -> None:
+        body = request.body
+        self._hub.bodies.take(len(body), len(data))
+        if not body:
+            request.body = data
+        elif isinstance(body, bytes):
+            request.body = bytearray(body) + data
+        else:
+            body += data
 
     def request_read(self, request: Request) -> None:
         """A whole request: answer it when its turn comes."""
@@ -183,6 +193,8 @@ class Connection(Line):
 
     def answered(self, exchange: Exchange) -> None:
         """The turn of the next exchange, or the end."""
+        if exchange.request.body:
+            self._forget_body(exchange.request)
         self.current = None
         self._phase = _IDLE
         self.since = self._hub.now
@@ -252,6 +264,7 @@ class Connection(Line):
                 self._queue.append(unready)
         if unready.sink is not None:
             unready.sink.discard()
+        self._forget_body(unready.request)
         unready.refusal = refusal
         if self.current is unready:
             _answer_refusal(unready, refusal)
@@ -293,7 +306,21 @@ class Connection(Line):
 
     def _drop_queue(self) -> None:
         while self._queue:
-            _leave(self._queue.popleft())
+            self._leave(self._queue.popleft())
+
+    def _leave(self, exchange: Exchange) -> None:
+        """Nobody listens to this exchange any more."""
+        exchange.mode = DONE
+        if not exchange.ready and exchange.sink is not None:
+            exchange.sink.discard()
+        if exchange.answerer is not None:
+            exchange.answerer.client_gone()
+        self._forget_body(exchange.request)
+
+    def _forget_body(self, request: Request) -> None:
+        """It is with a worker, or nobody will read it."""
+        self._hub.bodies.give_back(len(request.body))
+        request.body = b""
 
     def _check_idle(self, waited: float, limits: Limits) -> None:
         if self._phase == _HEAD or self._reader.in_head:
@@ -313,12 +340,3 @@ class Connection(Line):
 def _answer_refusal(exchange: Exchange, refusal: Refusal) -> None:
     exchange.request.keep_alive = exchange.request.plain = False  # it was never whole, so nobody shares it
     exchange.answer(*refusal_page(refusal))
-
-
-def _leave(exchange: Exchange) -> None:
-    """Nobody listens to this exchange any more."""
-    exchange.mode = DONE
-    if not exchange.ready and exchange.sink is not None:
-        exchange.sink.discard()
-    if exchange.answerer is not None:
-        exchange.answerer.client_gone()

@@ -30,6 +30,7 @@ class Limits:
     line_bytes: int = 65_536
     headers: int = 1000
     body_bytes: int = MAX_BODY_BYTES
+    all_bodies_bytes: int = 1024 * 1024 * 1024
     header_timeout_s: float = 30.0
     body_timeout_s: float = 60.0
     write_timeout_s: float = 300.0

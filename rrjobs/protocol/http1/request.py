@@ -21,12 +21,15 @@ _known_hosts: set[str] = set()
 
 
 class Refusal(Exception):
-    """A request that is answered with an error and whose connection is closed after it. `page` is what it reads."""
+    """A request that is answered with an error and whose connection is closed after it. `page` is what it reads,
+    `retry_after_s` when it may come again, 0: never.
+    """
 
-    def __init__(self, status: int, reason: str, page: str = "") -> None:
+    def __init__(self, status: int, reason: str, page: str = "", retry_after_s: int = 0) -> None:
         super().__init__(reason)
         self.status = status
         self.reason = reason
+        self.retry_after_s = retry_after_s
         self.page = page or f"{status} {HTTPStatus(status).phrase}: {reason}\n"
 
 

@@ -6,6 +6,7 @@ import socket
 from collections import deque
 from collections.abc import Callable
 
+from rrjobs.protocol.http1.body_room import BodyRoom
 from rrjobs.protocol.http1.connection import Connection
 from rrjobs.protocol.http1.known import KnownRequests
 from rrjobs.protocol.http1.limits import Limits
@@ -30,6 +31,7 @@ class HttpServer:
         self.handler = handler
         self.limits = limits
         self.known = KnownRequests(limits)
+        self.bodies = BodyRoom(limits.all_bodies_bytes)
         self.now = 0.0
         self.draining = False
         self._sockets: list[socket.socket] = []

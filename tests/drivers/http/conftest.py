@@ -40,6 +40,7 @@ async def serve() -> AsyncIterator[Serve]:
     yield start
     for site in sites:
         await site.close()
+        assert site.driver._server.bodies.held == 0, "every body that was counted is given back"
 
 
 def config(**section: Any) -> HttpConfig:
