@@ -8,6 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from rrjobs.drivers.beanstalk import gob
+from rrjobs.drivers.beanstalk.gob_reader import GobDecoder
 from rrjobs.drivers.broker.attributes import DEDUCED
 from rrjobs.pipeline.job import NO_HEADERS, Headers, Job
 
@@ -48,6 +49,9 @@ _TYPES = b"".join(
 )
 
 
+_DECODER = GobDecoder()
+
+
 def encode_job(job: Job) -> bytes:
     """The body."""
     options = _fields(
@@ -69,7 +73,7 @@ def encode_job(job: Job) -> bytes:
 def decode_job(body: bytes, pipeline: str, priority: int) -> Job:
     """The job in a body, for the pipeline that received it; `priority` is for those without one. Never raises."""
     try:
-        item = gob.decode(body)
+        item = _DECODER.decode(body)
         return _job(item, pipeline, priority)
     except (ValueError, TypeError, AttributeError):
         return Job(str(uuid4()), DEDUCED, body, pipeline, priority)

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from rrjobs.drivers.beanstalk import gob
+from rrjobs.drivers.beanstalk.gob_reader import GobDecoder
 from rrjobs.drivers.beanstalk.item import decode_job, encode_job
 from rrjobs.pipeline.job import Job
 
@@ -68,4 +69,33 @@ def test_a_truncated_gob_is_a_foreign_job(size):
 @pytest.mark.parametrize("body", [b"\x00", b"\xff" * 20, b"\x05\xf8\xff\xff\xff\xff", gob.message(6, gob.text(b"x"))])
 def test_odd_streams_are_refused(body):
     with pytest.raises(ValueError, match=r"gob"):
-        gob.decode(body)
+        GobDecoder().decode(body)
+
+
+def test_a_stream_that_defines_more_behind_a_known_beginning_is_read_afresh():
+    decoder = GobDecoder()
+    short = gob.Struct("S", (gob.Field("A", gob.STRING), gob.Field("B", 65)))
+    one = gob.definition(64, short, "S") + gob.message(64, b"\x01" + gob.text(b"a") + b"\x00")
+    whole = one[: one.rindex(gob.message(64, b"\x01" + gob.text(b"a") + b"\x00"))]
+    more = whole + gob.definition(65, gob.Listed(gob.STRING), "") + gob.message(64, b"\x02\x01\x01b\x00")
+    for _ in range(2):
+        assert decoder.decode(one) == {"A": b"a"}
+        assert decoder.decode(more) == {"B": [b"b"]}
+        with pytest.raises(ValueError, match="does not define: 65"):
+            decoder.decode(whole + gob.message(64, b"\x02\x01\x01b\x00"))
+
+
+@given(JOBS, some.integers(0, 30), some.integers(0, 255))
+def test_what_a_decoder_knows_changes_nothing(job: Job, at: int, byte: int):
+    body = bytearray(encode_job(job))
+    body[-1 - at % len(body)] = byte
+
+    def read(decoder: GobDecoder):
+        try:
+            return decoder.decode(bytes(body))
+        except ValueError as err:
+            return str(err)
+
+    knowing = GobDecoder()
+    knowing.decode(encode_job(job))
+    assert read(knowing) == read(GobDecoder())
