@@ -177,15 +177,19 @@ class BeanstalkConnection:
         )
 
     async def _settle(self, deliveries: Sequence[BrokerDelivery], command: Callable[[Reserved], bytes]) -> None:
-        jobs = [delivery.tag for delivery in deliveries if isinstance(delivery.tag, Reserved)]
-        replies = [job.wire.ask(command(job)) for job in jobs]
-        for job in jobs:
+        jobs = []
+        commands: dict[Wire, list[bytes]] = {}
+        for delivery in deliveries:
+            job = delivery.tag
+            assert isinstance(job, Reserved)
+            jobs.append(job)
+            commands.setdefault(job.wire, []).append(command(job))
             self._leases.discard(str(job.number))
+        replies = [wire.ask_all(those) for wire, those in commands.items()]
         if replies:
             await asyncio.gather(*replies)
-        for job in jobs:
-            if self._reserver is not None:
-                self._reserver.settled(job)
+        if self._reserver is not None:
+            self._reserver.settled(jobs)
 
     async def _listen(self) -> None:
         """beanstalkd has no heartbeat: what owes a reply for too long is given up."""

@@ -1,6 +1,5 @@
 """Puts: all commands of a push at once, one reply for each."""
 
-import asyncio
 from collections.abc import Sequence
 
 from rrjobs.drivers.beanstalk.wire import Wire
@@ -26,13 +25,11 @@ async def put_all(wire: Wire, priority: int, ttr_s: int, bodies: Sequence[bytes]
 
     Raises PushRefused with the number that was accepted, ConnectionLost.
     """
-    replies = await asyncio.gather(
-        *[
-            wire.ask(b"put %d %d %d %d\r\n%b\r\n" % (priority, whole_seconds(delay_s), ttr_s, len(body), body))
-            for body, delay_s in zip(bodies, delays_s, strict=True)
-        ]
-    )
-    words = [reply.word for reply in replies]
+    puts = [
+        b"put %d %d %d %d\r\n%b\r\n" % (priority, whole_seconds(delay_s), ttr_s, len(body), body)
+        for body, delay_s in zip(bodies, delays_s, strict=True)
+    ]
+    words = [reply.word for reply in await wire.ask_all(puts)] if puts else []
     refused = [word for word in words if word != b"INSERTED"]
     if refused:
         reason = _REASONS.get(refused[0], f"beanstalkd answered {refused[0].decode(errors='replace')}")

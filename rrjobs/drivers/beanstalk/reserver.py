@@ -6,8 +6,9 @@ asks only for what is there at once. When the tube is dry and every wire holds s
 """
 
 import asyncio
+import re
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -76,10 +77,11 @@ class Reserver:
             self._quiet.clear()
             await self._quiet.wait()
 
-    def settled(self, job: Reserved) -> None:
-        """It is no longer ours."""
-        job.wire.held -= 1
-        self._held -= 1
+    def settled(self, jobs: Sequence[Reserved]) -> None:
+        """They are no longer ours."""
+        for job in jobs:
+            job.wire.held -= 1
+        self._held -= len(jobs)
         if not self._stopping:
             if self._dry:
                 self._changed.set()
@@ -158,9 +160,8 @@ class Reserver:
             job.wire.held -= 1
             self._held -= 1
             return
-        facts = parse_stats(stats.body)
-        earlier = facts.get("reserves", 1) - facts.get("releases", 0) - 1
-        self._arrived(Reserved(job.wire, job.number, facts.get("pri", 0), max(0, earlier)), job.body)
+        priority, earlier = history_of(stats.body)
+        self._arrived(Reserved(job.wire, job.number, priority, earlier), job.body)
 
     def _is_quiet(self) -> None:
         if not self._asked and not self._learning:
@@ -170,6 +171,20 @@ class Reserver:
         if wire in self.wires:
             self.wires.remove(wire)
         wire.abort() if wire.waits else wire.close()
+
+
+_HISTORY = re.compile(rb"\npri: (\d+)\n(?:.*\n)*?reserves: (\d+)\n(?:.*\n)*?releases: (\d+)\n")
+
+
+def history_of(stats: bytes) -> tuple[int, int]:
+    """A job's priority in the tube, and how many earlier deliveries of it were not given back."""
+    found = _HISTORY.search(stats)
+    if found is not None:
+        priority, reserves, releases = map(int, found.groups())
+    else:  # in another order than any beanstalkd has them
+        facts = parse_stats(stats)
+        priority, reserves, releases = (facts.get(name, 0) for name in ("pri", "reserves", "releases"))
+    return priority, max(0, reserves - releases - 1)
 
 
 def parse_stats(body: bytes) -> dict[str, int]:

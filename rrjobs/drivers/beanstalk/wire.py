@@ -5,8 +5,9 @@ Source of the protocol: doc/protocol.txt of beanstalkd.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple, cast
+from collections.abc import Callable, Sequence
+from itertools import repeat
+from typing import Any, NamedTuple, cast
 
 from rrjobs.errors import ConnectionLost
 from rrjobs.runtime.address import TcpAddress, UnixAddress
@@ -38,7 +39,7 @@ class Wire(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._pending: deque[Done] = deque()
         self._heard = 0.0
-        self._futures: set[asyncio.Future[Reply]] = set()
+        self._futures: set[asyncio.Future[Any]] = set()
         self._buffer = b""
         self._out: list[bytes] = []
         self._closed = ""
@@ -46,19 +47,45 @@ class Wire(asyncio.Protocol):
 
     def send(self, command: bytes, done: Done) -> None:
         """Write a command with everything else of this turn. Raises ConnectionLost."""
+        self._begin()
+        self._out.append(command)
+        self._pending.append(done)
+
+    def ask(self, command: bytes) -> "asyncio.Future[Reply]":
+        """The same as a future, which fails with ConnectionLost."""
+        future: asyncio.Future[Reply] = self._promise()
+        self.send(command, lambda reply: None if future.done() else future.set_result(reply))
+        return future
+
+    def ask_all(self, commands: Sequence[bytes]) -> "asyncio.Future[list[Reply]]":
+        """The replies to at least one command, in their order, once all are there. Fails with ConnectionLost."""
+        future: asyncio.Future[list[Reply]] = self._promise()
+        replies: list[Reply] = []
+        count = len(commands)
+
+        def done(reply: Reply) -> None:
+            replies.append(reply)
+            if len(replies) == count and not future.done():
+                future.set_result(replies)
+
+        self._begin()
+        self._out.extend(commands)
+        self._pending.extend(repeat(done, count))
+        return future
+
+    def _begin(self) -> None:
         if self._closed:
             raise ConnectionLost(self._closed)
         if not self._out:
             self._loop.call_soon(self._flush)
         if not self._pending:
             self._heard = self._loop.time()
-        self._out.append(command)
-        self._pending.append(done)
 
-    def ask(self, command: bytes) -> "asyncio.Future[Reply]":
-        """The same as a future, which fails with ConnectionLost."""
-        future: asyncio.Future[Reply] = self._loop.create_future()
-        self.send(command, lambda reply: None if future.done() else future.set_result(reply))
+    def _promise(self) -> "asyncio.Future[Any]":
+        """A future that fails when the connection is lost. Raises ConnectionLost."""
+        if self._closed:
+            raise ConnectionLost(self._closed)
+        future: asyncio.Future[Any] = self._loop.create_future()
         self._futures.add(future)
         future.add_done_callback(self._futures.discard)
         return future
