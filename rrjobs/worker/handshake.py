@@ -10,6 +10,7 @@ from rrjobs.worker.process import Process
 from rrjobs.worker.relay_listener import read_pid
 
 _MAX_ANSWER_BYTES = 4096
+_SHOWN_BYTES = 200
 
 
 async def until_connected(process: Process, launcher: Launcher) -> None:
@@ -28,9 +29,12 @@ async def until_connected(process: Process, launcher: Launcher) -> None:
         await asyncio.wait((connecting, ended))
 
 
-async def pid_answer(process: Process) -> bytes:
-    """The bytes with which it answers the pid request that was written to it; raises ProtocolError, OSError."""
-    parser, seen = FrameParser(max_payload_bytes=_MAX_ANSWER_BYTES), b""
+async def pid_answer(process: Process, seen: bytearray) -> bytes:
+    """The bytes with which it answers the pid request that was written to it; raises ProtocolError, OSError.
+
+    What came is in `seen`, also when nothing comes of it.
+    """
+    parser = FrameParser(max_payload_bytes=_MAX_ANSWER_BYTES)
     while True:
         data = await _read_or_end(process)
         if not data:
@@ -42,7 +46,13 @@ async def pid_answer(process: Process) -> bytes:
         if not frames[0].flags & CONTROL:
             raise ProtocolError("answered the handshake with something else")
         read_pid(frames[0].payload)
-        return seen[: len(seen) - parser.pending_bytes]
+        return bytes(seen[: len(seen) - parser.pending_bytes])
+
+
+def text_of(seen: bytes | bytearray) -> str:
+    """What was said in place of an answer, if it is text: the beginning of it."""
+    text = seen[:_SHOWN_BYTES].decode("utf-8", "replace").strip()
+    return text if "".join(text.split()).isprintable() else ""
 
 
 async def _read_or_end(process: Process) -> bytes:

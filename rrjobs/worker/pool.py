@@ -259,12 +259,12 @@ class Pool:
             self._withdraw(worker, WorkerState.DESTROYED)
             self._run(worker.stop(self.config.destroy_timeout_s))
 
-    def wants_retirement(self, worker: Worker, state: WorkerState) -> None:
+    def wants_retirement(self, worker: Worker, state: WorkerState, why: str = "") -> None:
         """See WorkerOwner."""
         if self._stopping or not worker.lendable:
             return
         self._withdraw(worker, state)
-        self._run(self._replace(worker))
+        self._run(self._replace(worker, why or state.why))
 
     def swallows(self, mode: str) -> None:
         """See WorkerOwner."""
@@ -310,9 +310,8 @@ class Pool:
         if worker in self.idle:
             self.idle.remove(worker)
 
-    async def _replace(self, worker: Worker) -> None:
+    async def _replace(self, worker: Worker, reason: str) -> None:
         """A new one first. Its loads are finished before it is asked to end."""
-        reason = worker.state.text
         if not self.config.debug:
             self._booting += 1
             await self._boot_until_ready()

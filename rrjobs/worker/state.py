@@ -30,6 +30,11 @@ class WorkerState(IntEnum):
         """The name clients see."""
         return _TEXTS[self]
 
+    @property
+    def why(self) -> str:
+        """Why a worker in this state is replaced, in plain words."""
+        return _WHY.get(self, self.text)
+
 
 _TEXTS = {
     WorkerState.INACTIVE: "inactive",
@@ -45,4 +50,12 @@ _TEXTS = {
     WorkerState.TTL_REACHED: "ttlReached",
     WorkerState.MAX_MEMORY_REACHED: "maxMemoryReached",
     WorkerState.UNDEFINED: "undefined",
+}
+
+_WHY = {
+    WorkerState.INVALID: "its program asked to be stopped",
+    WorkerState.MAX_JOBS_REACHED: "it has done its max_jobs",
+    WorkerState.IDLE_TTL_REACHED: "it had nothing to do for supervisor.idle_ttl",
+    WorkerState.TTL_REACHED: "it is as old as supervisor.ttl allows",
+    WorkerState.MAX_MEMORY_REACHED: "it takes more memory than supervisor.max_worker_memory",
 }

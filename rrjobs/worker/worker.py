@@ -15,7 +15,7 @@ from rrjobs.protocol.frame import STOP_COMMAND, pid_request
 from rrjobs.protocol.relay import FrameWriter, QuickAck
 from rrjobs.runtime.events import Events
 from rrjobs.worker.clocks import Clocks, Limits
-from rrjobs.worker.handshake import pid_answer, until_connected
+from rrjobs.worker.handshake import pid_answer, text_of, until_connected
 from rrjobs.worker.launcher import Launcher
 from rrjobs.worker.load import Fault, FaultKind, Load
 from rrjobs.worker.output import OutputReader
@@ -33,6 +33,8 @@ _READ_BYTES = 64 * 1024  # what a pipe holds; more costs a memory mapping for ea
 _OUTPUT_IN_ERROR = 4000
 _DOUBT = "written behind a stream in which the program loses its input: the worker was given up, this may have begun"
 
+_LOST = "its PHP package drops what is written to it in the middle of a stream; the pool does so no more from now on"
+
 
 class WorkerOwner(Protocol):
     """The pool. All calls are made on the loop."""
@@ -41,8 +43,8 @@ class WorkerOwner(Protocol):
         """`finished` loads ended; the worker may be lent more if it is lendable."""
         ...
 
-    def wants_retirement(self, worker: "Worker", state: WorkerState) -> None:
-        """The worker must be replaced and stopped."""
+    def wants_retirement(self, worker: "Worker", state: WorkerState, why: str = "") -> None:
+        """The worker must be replaced and stopped; `why` when the state alone does not say it."""
         ...
 
     def swallows(self, mode: str) -> None:
@@ -130,20 +132,22 @@ class Worker:
 
     async def boot(self, timeout_s: float) -> None:
         """Shake hands; raises SpawnError, after which the process is gone."""
+        heard = bytearray()
         try:
             async with asyncio.timeout(timeout_s):
                 await until_connected(self.process, self._launcher)
                 self._open()
                 self._writer.write(pid_request(os.getpid()))
-                first = await pid_answer(self.process)
+                first = await pid_answer(self.process, heard)
                 if self.process.ended.is_set():  # reaped in the turn of its answer: its end would be told to nobody
                     raise ProtocolError("ended with its answer to the handshake")
         except TimeoutError as err:
             await self._abandon()
-            raise self._spawn_error(f"did not answer the handshake within {timeout_s:g} s (allocate_timeout)") from err
+            reason = f"did not answer the handshake within {timeout_s:g} s (allocate_timeout)"
+            raise self._spawn_error(reason, heard) from err
         except (ProtocolError, OSError) as err:
             await self._abandon()
-            raise self._spawn_error(str(err)) from err
+            raise self._spawn_error(str(err), heard) from err
         except BaseException:
             await self._abandon()
             raise
@@ -265,7 +269,7 @@ class Worker:
             self.retire(WorkerState.INVALID)
             self.process.kill()
         else:
-            self._owner.wants_retirement(self, WorkerState.INVALID)
+            self._owner.wants_retirement(self, WorkerState.INVALID, _LOST)
 
     def _readable(self) -> None:
         if self._output.pending(0):
@@ -325,10 +329,13 @@ class Worker:
         self._output.drain()
         self._release()
 
-    def _spawn_error(self, reason: str) -> SpawnError:
+    def _spawn_error(self, reason: str, heard: bytes | bytearray) -> SpawnError:
+        """`heard` is what came on its relay, which is its standard output with the relay `pipes`."""
         command = " ".join(self._launcher.command)
         output = self._output.tail.strip()
-        printed = f"; it printed:\n{output[-_OUTPUT_IN_ERROR:]}" if output else "; it printed nothing"
+        said = text_of(heard)
+        printed = f", and {said!r} where its answer was due" if said and said not in reason else ""
+        printed += f"; it printed:\n{output[-_OUTPUT_IN_ERROR:]}" if output else "" if said else "; it printed nothing"
         text = f"the worker `{command}` did not start: {reason}, {self.process.describe_end()}{printed}"
         return SpawnError(
             text, command=self._launcher.command, exit_code=self.process.exit_code, output=self._output.tail

@@ -54,6 +54,8 @@ def test_a_program_that_loses_its_input_in_a_stream_is_found_out_once_and_harms_
     for path, body in [("/", b"end"), ("/stream", STREAM)] * 10:
         assert get(server, path) == (200, body)
     assert server.workers() == {second}
+    (retired,) = server.events("worker.retired")
+    assert retired["reason"].startswith("its PHP package drops what is written to it in the middle of a stream")
     assert server.events("worker.failed") == []
 
 

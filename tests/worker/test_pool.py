@@ -228,6 +228,29 @@ async def test_a_worker_that_exits_at_boot_is_a_spawn_error_with_its_words(table
     assert raised.value.exit_code == 3
 
 
+@pytest.mark.parametrize("then", ["sleep(60);", "exit(4);"])
+async def test_a_few_words_on_the_relay_pipes_and_no_answer_are_told(table, then):
+    command = ("php", "-r", f'echo "Hello"; {then}')
+    with pytest.raises(SpawnError, match="and 'Hello' where its answer was due") as raised:
+        await table(relay="pipes", command=command, allocate_timeout="1s")
+    assert "printed nothing" not in str(raised.value)
+
+
+async def test_a_worker_that_says_nothing_at_all_is_told_as_that(table):
+    with pytest.raises(SpawnError, match=r"within 0.2 s .*; it printed nothing"):
+        await table(command=("php", "-r", "sleep(60);"), allocate_timeout="200ms")
+
+
+async def test_the_log_says_in_plain_words_why_a_worker_was_replaced(table):
+    one = await table(num_workers=1, max_jobs=1)
+    told = asyncio.get_running_loop().create_future()
+    one.events.subscribe("worker.retired", lambda _, fields: told.set_result(fields["reason"]))
+    one.push("ok")
+    async with asyncio.timeout(DEADLINE_S):
+        assert await told == "it has done its max_jobs"
+    await one.pool.stop(5.0)
+
+
 async def test_a_pool_keeps_no_descriptor_after_its_stop(table):
     before = descriptors()
     one = await table(num_workers=2)
