@@ -195,7 +195,7 @@ class Clients:
 
     def _live(self) -> Publishing:
         if self._publishing is None:
-            raise ConnectionLost("there is no connection")
+            raise ConnectionLost("there is no connection", sent=False)
         return self._publishing
 
     def _cluster(self) -> Cluster:
@@ -230,7 +230,7 @@ class Clients:
                 partitions.windows.update(reader.partitions.windows)  # nobody else knows how far we were
             self.reader = Reader(made, partitions, self._config.prefetch)
         elif self.reader is not None:
-            await _refreshed(self.reader.consumer)
+            self.reader.refresh()
 
     async def _open_movers(self) -> None:
         """Delayed jobs that others left are moved from the start."""
@@ -249,12 +249,6 @@ async def _started(client: Any) -> None:
     except BaseException:
         await _stopped(client)
         raise
-
-
-async def _refreshed(consumer: Any) -> None:
-    """After a broken link it may know no partition of its topics, and would not ask for a while."""
-    async with asyncio.timeout(STOP_S):
-        await consumer._client.force_metadata_update()
 
 
 async def _stopped(client: Any) -> None:

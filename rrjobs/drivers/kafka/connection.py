@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import aiokafka.errors as errors
 
@@ -19,6 +19,8 @@ from rrjobs.drivers.kafka.window import Window
 from rrjobs.errors import ConnectionLost, DriverError
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
+
+T = TypeVar("T")
 
 WATCH_S = 1.0
 """Between two looks whether the cluster still answers."""
@@ -106,7 +108,7 @@ class KafkaConnection:
     async def counts(self) -> Counts:
         """See Connection: of the whole group, `reserved` is what is here."""
         try:
-            waiting, delayed = await self._clients.waiting()
+            waiting, delayed = await self._unless_lost(self._clients.waiting())
         except errors.KafkaError as err:
             raise ConnectionLost(f"cannot tell the lag: {said(err)}") from err
         reader = self._clients.reader
@@ -180,6 +182,17 @@ class KafkaConnection:
     async def _read(self) -> None:
         assert self._clients.reader is not None
         self._lost(await self._clients.reader.run())
+
+    async def _unless_lost(self, work: Coroutine[Any, Any, T]) -> T:
+        """aiokafka would try for ever. Raises ConnectionLost."""
+        task = asyncio.get_running_loop().create_task(work)
+        try:
+            await asyncio.wait({task, self._gone}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise ConnectionLost(self._gone.result())
+            return task.result()
+        finally:
+            task.cancel()
 
     def _lost(self, reason: str) -> None:
         if not self._gone.done():

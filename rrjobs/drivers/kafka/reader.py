@@ -86,6 +86,10 @@ class Reader:
         for window in self.partitions.windows.values():
             window.put_back_all()
 
+    def refresh(self) -> None:
+        """The link was broken: the consumer may know no partition of its topics, and would not ask for a while."""
+        self.consumer._client.force_metadata_update()
+
     def settled(self) -> None:
         """There may be room."""
         self.partitions.settled()

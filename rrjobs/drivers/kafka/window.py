@@ -9,6 +9,7 @@ commit, so that whoever has the partition next does not run it again.
 """
 
 import base64
+from bisect import insort
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -65,7 +66,10 @@ class Window:
         if offset in self._pending:
             return False
         self._pending.add(offset)
-        self._order.append(offset)
+        if self._order and offset < self._order[-1]:
+            insort(self._order, offset)  # read once more, while later ones run
+        else:
+            self._order.append(offset)
         return True
 
     def passed(self, position: int) -> None:
