@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench import backlog, burst, footprint, http, jobs, journal, journalled, latency, limits, quiet, rpc
-from tests.bench.brokers import amqp, beanstalk, nats
+from tests.bench.brokers import amqp, beanstalk, kafka, nats
 from tests.bench.report import machine
 from tests.bench.settings import AUTOLOAD, ONLY, ROUNDS, SECONDS
 
@@ -29,6 +29,7 @@ FAMILIES = {
     "amqp": amqp.measure,
     "nats": nats.measure,
     "beanstalk": beanstalk.measure,
+    "kafka": kafka.measure,
 }
 
 

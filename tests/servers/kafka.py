@@ -65,7 +65,7 @@ class Kafka(Server):
             if self.sasl_port
             for word in ("--add-scram", f"{mechanism}=[name={USER},password={PASSWORD}]")
         ]
-        arguments = ["format", "-t", identity, "-c", str(self.directory / "server.properties"), *scram]
+        arguments = ["format", f"--cluster-id={identity}", "-c", str(self.directory / "server.properties"), *scram]
         done = subprocess.run(
             self._java("kafka.tools.StorageTool", *arguments), capture_output=True, text=True, check=False
         )

@@ -29,14 +29,16 @@ class Commits:
         self._turn = asyncio.Lock()
         self._asked = self._done = 0
 
-    async def commit(self) -> None:
-        """All that was settled before this call is committed. Raises ConnectionLost, Fenced."""
+    async def commit(self, linger_s: float = 0.0) -> None:
+        """All that was settled before this call is committed, after a wait for others. Raises ConnectionLost, Fenced."""
         if not self._grouped:
             return
         self._asked += 1
         wanted = self._asked
         async with self._turn:
             if self._done < wanted:
+                if linger_s:
+                    await asyncio.sleep(linger_s)
                 wanted = self._asked
                 await self._commit()
                 self._done = wanted

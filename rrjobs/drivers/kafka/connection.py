@@ -75,11 +75,10 @@ class KafkaConnection:
         reader = self._clients.reader
         assert reader is not None
         try:
-            await reader.partitions.commits.commit()
+            await reader.commit(len(deliveries))
         except Fenced:
             for delivery in deliveries:
                 delivery.connection = WITHDRAWN
-        reader.settled()
 
     async def give_back(self, deliveries: Sequence[BrokerDelivery]) -> None:
         """They are read again, in their order, when this consumes; nothing is committed."""

@@ -17,6 +17,9 @@ from rrjobs.drivers.kafka.window import Window
 
 POLL_RECORDS = 500
 POLL_MS = 2000
+LINGER_S = 0.005
+"""How long a commit waits for company while there is room for other jobs: a broker takes each for work."""
+
 FOREVER_MS = 2**31 - 1
 METADATA_MS = 30_000
 
@@ -65,6 +68,7 @@ class Reader:
         self.arrived: Arrived | None = None
         self._prefetch = prefetch
         self._on = False
+        self._unconfirmed = 0
         self._go = asyncio.Event()
         partitions.changed = self._go.set
 
@@ -95,6 +99,17 @@ class Reader:
         self.partitions.settled()
         self._go.set()
 
+    async def commit(self, count: int) -> None:
+        """So many were settled: until that is committed they count as delivered. Raises ConnectionLost, Fenced."""
+        self._unconfirmed += count
+        self.partitions.settled()
+        try:
+            linger_s = LINGER_S if self._room() > self._prefetch // 2 else 0.0
+            await self.partitions.commits.commit(linger_s)
+        finally:
+            self._unconfirmed -= count
+            self._go.set()
+
     def reread(self, windows: Iterable[Window]) -> None:
         """Jobs were put back: they come again, if this is on."""
         if self._on:
@@ -124,7 +139,7 @@ class Reader:
     def _room(self) -> int:
         if not self._on:
             return 0
-        return self._prefetch - sum(window.pending for window in self.partitions.windows.values())
+        return self._prefetch - self._unconfirmed - sum(window.pending for window in self.partitions.windows.values())
 
     def _received(self, place: TopicPartition, records: Sequence[Any]) -> None:
         window = self.partitions.windows.get(place)
