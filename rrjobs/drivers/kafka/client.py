@@ -4,7 +4,9 @@ aiokafka mends broken connections by itself and tells nobody; whether the cluste
 """
 
 import asyncio
+import os
 import random
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -55,10 +57,15 @@ async def probe(options: Mapping[str, Any], timeout_s: float) -> None:
         except TimeoutError:
             reasons.append(f"Kafka at {address} did not answer within {timeout_s:g} s")
         except OSError as err:
-            reasons.append(f"Kafka at {address}: {getattr(err, 'verify_message', '') or err.strerror or err}")
+            reasons.append(f"Kafka at {address}: {_why(err)}")
         except errors.KafkaError as err:
             reasons.append(f"Kafka at {address}: {said(err)}{_hint(options)}")
     raise BrokerUnreachable("; ".join(reasons))
+
+
+def _why(err: OSError) -> str:
+    known = os.strerror(err.errno) if isinstance(err.errno, int) and not isinstance(err, ssl.SSLError) else ""
+    return str(getattr(err, "verify_message", "") or known or err)
 
 
 def _hint(options: Mapping[str, Any]) -> str:

@@ -30,7 +30,7 @@ class Commits:
         self._asked = self._done = 0
 
     async def commit(self, linger_s: float = 0.0) -> None:
-        """All that was settled before this call is committed, after a wait for others. Raises ConnectionLost, Fenced."""
+        """All that was settled before is committed, after a wait for others. Raises ConnectionLost, Fenced."""
         if not self._grouped:
             return
         self._asked += 1

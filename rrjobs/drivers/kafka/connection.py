@@ -50,9 +50,9 @@ class KafkaConnection:
         await self._clients.publish(jobs)
 
     async def consume(self, arrivals: Arrivals) -> None:
-        """See Connection. Raises DriverError when the pipeline only pushes."""
+        """See Connection. A pipeline that only pushes consumes nothing, as in RoadRunner."""
         if self._clients.reader is None:
-            raise DriverError("the pipeline has no consumer_options: it only pushes")
+            return
         self._arrivals = arrivals
         lane = {"partition": by_partition, "key": by_key}.get(self._clients.ordering)
         if lane is not None and self._gate is None:
@@ -186,7 +186,8 @@ class KafkaConnection:
         """aiokafka would try for ever. Raises ConnectionLost."""
         task = asyncio.get_running_loop().create_task(work)
         try:
-            await asyncio.wait({task, self._gone}, return_when=asyncio.FIRST_COMPLETED)
+            both: set[asyncio.Future[Any]] = {task, self._gone}
+            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
                 raise ConnectionLost(self._gone.result())
             return task.result()

@@ -6,11 +6,24 @@ from typing import Any
 from rrjobs.drivers.broker.driver import BrokerDriver
 from rrjobs.drivers.declared import flag, given, integer, json_object, validated
 from rrjobs.drivers.kafka.broker import KafkaBroker
-from rrjobs.drivers.kafka.config import KafkaConfig, KafkaSection
+from rrjobs.drivers.kafka.config import (
+    ConsumerConfig,
+    GroupConfig,
+    KafkaConfig,
+    KafkaSection,
+    ProducerConfig,
+    SaslConfig,
+)
 from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import DriverError
+from rrjobs.runtime.section import Section
 
-_SECTIONS = ("producer_options", "consumer_options", "group_options", "sasl_options")
+_SECTIONS: Mapping[str, type[Section]] = {
+    "producer_options": ProducerConfig,
+    "consumer_options": ConsumerConfig,
+    "group_options": GroupConfig,
+    "sasl_options": SaslConfig,
+}
 
 
 class KafkaDriver(BrokerDriver):
@@ -40,7 +53,7 @@ class KafkaDriver(BrokerDriver):
             settings["prefetch"] = prefetch
         if not (settings.get("group_options") or {"group_id": ""}).get("group_id"):
             settings.pop("group_options", None)  # PHP writes an empty one
-        return validated(KafkaConfig, settings)
+        return validated(KafkaConfig, _known(settings))
 
     async def close(self) -> None:
         """See BrokerDriver."""
@@ -48,3 +61,11 @@ class KafkaDriver(BrokerDriver):
             await super().close()
         finally:
             await self._kafka.shut()
+
+
+def _known(settings: dict[str, Any]) -> dict[str, Any]:
+    """Without the keys that RoadRunner has and that do nothing."""
+    for key, section in _SECTIONS.items():
+        if isinstance(settings.get(key), dict):
+            settings[key] = {name: value for name, value in settings[key].items() if name not in section.tolerated}
+    return settings

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import aiokafka.errors as errors
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from rrjobs.drivers.kafka.client import said
@@ -120,6 +121,8 @@ class Publishing:
         for group in groups:
             place = group[0].topic, group[0].partition
             self._waiting[place] = self._waiting.get(place, 0) + len(group)
+        for future, group in zip(futures, groups, strict=True):
+            future.add_done_callback(partial(self._renumber, group))
         try:
             results = await asyncio.gather(*futures, return_exceptions=True)
         finally:
@@ -135,6 +138,14 @@ class Publishing:
             accepted += len(group)
         if trouble is not None:
             raise self._error(trouble[0], accepted, len(trouble[1])) from trouble[0]
+
+    def _renumber(self, group: Sequence[Record], ended: "asyncio.Future[Any]") -> None:
+        """Records that were refused have taken numbers of the idempotent producer, which the broker still waits for."""
+        numbers = self.producer._txn_manager
+        if numbers is None or ended.cancelled() or not isinstance(ended.exception(), REFUSED):
+            return
+        place = TopicPartition(group[0].topic, group[0].partition)
+        numbers._sequence_numbers[place] -= len(group)
 
     async def _halves(self, group: Sequence[Record]) -> None:
         middle = len(group) // 2

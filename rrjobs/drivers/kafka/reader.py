@@ -134,6 +134,7 @@ class Reader:
             else:
                 for place, records in found.items():
                     self._received(place, records)
+                self._passed()
         return self.broken or self.partitions.broken
 
     def _room(self) -> int:
@@ -148,7 +149,12 @@ class Reader:
         if records and records[0].offset < window.next:
             window = self._anew(place, window, records[0].offset)
         self.arrived(window, records)
-        window.passed(self.partitions.position(place))
+
+    def _passed(self) -> None:
+        """With nothing between what the consumer has given out and what has arrived, its positions are ours."""
+        for place, window in self.partitions.windows.items() if self._on else ():
+            if not window.closing:
+                window.passed(self.partitions.position(place))
 
     def _anew(self, place: TopicPartition, window: Window, offset: int) -> Window:
         """Kafka reads from the beginning again: the topic was made anew. Nothing of the old one is of use."""
