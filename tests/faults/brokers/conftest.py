@@ -14,12 +14,14 @@ from ledger import Ledger
 from stage import Stage
 from stage_amqp import AmqpStage
 from stage_beanstalk import BeanstalkStage
+from stage_kafka import KafkaStage
 from stage_nats import NatsStage
 
 STAGES: list[type[Stage]] = [
     AmqpStage,
     BeanstalkStage,
     NatsStage,
+    KafkaStage,
 ]
 
 
