@@ -1,4 +1,4 @@
-"""One Kafka broker, behind a proxy that it advertises."""
+"""The run's Kafka, which comes to life again for the next test, behind a proxy that it advertises."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -9,14 +9,15 @@ from stage import Stage
 
 class KafkaStage(Stage):
     driver = "kafka"
+    fixtures = ("kafka", "link_proxy", "unique_name")
     publish_bytes = b"rr_pipeline"
-    confirm_bytes = b"\x00\x04work\x00\x00\x00\x01"
-    """The topic in a response."""
 
-    def __init__(self, start_broker: Any, link_proxy: Any, unique_name: Any) -> None:
-        self.server = start_broker(Kafka)
-        self.server.create_topic("work", 2)
-        self.proxy = link_proxy(self.server.proxied_target, self.server.proxied_port)
+    def __init__(self, kafka: Kafka, link_proxy: Any, unique_name: Any) -> None:
+        self.server = kafka
+        self.topic = unique_name("work")
+        self.server.create_topic(self.topic, 2)
+        self.proxy = link_proxy(kafka.proxied_target, kafka.proxied_port)
+        self.confirm_bytes = len(self.topic).to_bytes(2, "big") + self.topic.encode() + b"\0\0\0\x01"
 
     def sections(self) -> Mapping[str, Any]:
         return {"kafka": {"brokers": [f"127.0.0.1:{self.proxy.port}"], "ping": {"timeout": "2s"}}}
@@ -25,7 +26,7 @@ class KafkaStage(Stage):
         config = {
             "prefetch": self.prefetch,
             "producer_options": {"request_timeout": "3s"},
-            "consumer_options": {"topics": ["work"]},
-            "group_options": {"group_id": "work", "session_timeout": "6s"},
+            "consumer_options": {"topics": [self.topic]},
+            "group_options": {"group_id": self.topic, "session_timeout": "6s"},
         }
         return {"driver": "kafka", "config": config}
