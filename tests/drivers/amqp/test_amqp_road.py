@@ -17,7 +17,10 @@ async def test_php_pushes_and_works_through_the_shipped_configuration(
 ):
     config = yaml.safe_load((ROOT / "config" / "amqp.yaml").read_text())
     rpc = f"tcp://127.0.0.1:{free_port()}"
-    config["server"] = {"command": ["php", str(HERE / "road_worker.php")], "env": {"SEEN": str(tmp_path / "seen")}}
+    config["server"] = {
+        "command": ["php", str(HERE.parent / "road" / "worker.php")],
+        "env": {"SEEN": str(tmp_path / "seen")},
+    }
     config["rpc"]["listen"] = rpc
     config["status"]["address"] = f"127.0.0.1:{free_port()}"
     extra = {"AMQP_ADDR": rabbitmq.uri(), "QUEUE": names("mail"), "EXCHANGE": names("exchange")}
