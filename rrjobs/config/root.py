@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from rrjobs.config.drivers import MODELS
-from rrjobs.drivers.amqp.config import AmqpSection
+from rrjobs.drivers.amqp.section import AmqpSection
 from rrjobs.drivers.beanstalk.config import BeanstalkSection
 from rrjobs.drivers.http.config import HttpConfig
 from rrjobs.drivers.kafka.config import KafkaSection

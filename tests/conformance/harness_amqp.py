@@ -10,7 +10,7 @@ from pamqp.commands import Basic
 from servers.link_proxy import LinkProxy
 from servers.rabbitmq import RabbitMQ
 
-from rrjobs.drivers.amqp.config import AmqpSection
+from rrjobs.drivers.amqp.section import AmqpSection
 
 
 class AmqpHarness(Harness):

@@ -6,9 +6,9 @@ from uuid import uuid4
 
 from rrjobs.drivers.amqp.address import Address, parse_address
 from rrjobs.drivers.amqp.client import Client
-from rrjobs.drivers.amqp.config import AmqpSection, AmqpTls
 from rrjobs.drivers.amqp.connection import AmqpConnection, Facts
 from rrjobs.drivers.amqp.plan import Plan
+from rrjobs.drivers.amqp.section import AmqpSection, AmqpTls
 from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import BrokerRefused
 

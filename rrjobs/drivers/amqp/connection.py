@@ -5,20 +5,18 @@ reach it then above all. A pipeline that only pushes has one.
 """
 
 import asyncio
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rrjobs.drivers.amqp.address import Address
 from rrjobs.drivers.amqp.client import Client
 from rrjobs.drivers.amqp.consuming import ConsumeLane
-from rrjobs.drivers.amqp.frames import Content
-from rrjobs.drivers.amqp.hops import EARLY_S, Hop, Hops
+from rrjobs.drivers.amqp.hops import Hops
 from rrjobs.drivers.amqp.lane import ChannelClosed
 from rrjobs.drivers.amqp.letters import AmqpLetters
-from rrjobs.drivers.amqp.message import decode_job, stand_in
 from rrjobs.drivers.amqp.plan import Plan
 from rrjobs.drivers.amqp.press import Press
+from rrjobs.drivers.amqp.receiving import Receiver
 from rrjobs.drivers.amqp.topology import Topology
 from rrjobs.drivers.amqp.words import refusal
 from rrjobs.drivers.broker.connection import Arrivals, Counts
@@ -53,8 +51,8 @@ class AmqpConnection:
         self._press = Press(press, address, plan, self._topology, facts.patience_s)
         self._lane: ConsumeLane | None = None
         self._hops = Hops(self._press.keep, self._ack_tags)
+        self._receiver = Receiver(self, facts.pipeline, plan.queue, facts.priority, self._hops)
         self._reason: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._arrivals: Arrivals | None = None
         self.letters = AmqpLetters(feed, self._press, self._topology, facts.pipeline, plan.dead_queue)
         for client in {feed, press}:
             client.lost.add_done_callback(lambda lost: self._lost(lost.result()))
@@ -73,13 +71,13 @@ class AmqpConnection:
         plan = self._plan
         if not plan.queue:
             raise BrokerRefused("empty queue name, consider adding the queue name to the AMQP configuration")
-        self._arrivals = arrivals
+        self._receiver.arrivals = arrivals
         await self._topology.queue()
         if self._lane is None:
             self._lane = await self._feed.lane(ConsumeLane)
             self._lane.on_closed = self._lane_closed
         try:
-            await self._lane.consume(plan.queue, self._facts.consumer, plan.prefetch, self._receive)
+            await self._lane.consume(plan.queue, self._facts.consumer, plan.prefetch, self._receiver.receive)
         except ChannelClosed as err:
             raise refusal(err, self._address, f"consume queue {plan.queue!r}") from err
 
@@ -149,33 +147,6 @@ class AmqpConnection:
         """As the configuration asks, when the pipeline ends. Raises DriverError."""
         if self._plan.delete_on_stop and self._plan.queue:
             await self._topology.delete()
-
-    def _receive(self, tag: int, redelivered: bool, content: Content) -> None:
-        arrivals, facts, queue = self._arrivals, self._facts, self._plan.queue
-        assert arrivals is not None
-        try:
-            job, identity, exact, earlier, due = decode_job(content, redelivered, facts.pipeline, facts.priority)
-        except ValueError as err:
-            job, identity = stand_in(content, facts.pipeline, facts.priority)
-            delivery = BrokerDelivery(job, arrivals.settler, tag, self, identity, queue=queue, repeats=redelivered)
-            arrivals.undecodable(delivery, str(err))
-            return
-        if due and due / 1000 - time.time() > EARLY_S:
-            self._hops.add(Hop(tag, job, due))
-            return
-        arrivals.arrived(
-            BrokerDelivery(
-                job,
-                arrivals.settler,
-                tag,
-                self,
-                identity,
-                queue=queue,
-                redelivered=earlier,
-                repeats=exact or redelivered,
-                exact=exact,
-            )
-        )
 
     def _ack_tags(self, tags: Sequence[int]) -> None:
         self._live().ack(tags)

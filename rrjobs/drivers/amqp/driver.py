@@ -8,8 +8,9 @@ import orjson
 from pydantic import ValidationError
 
 from rrjobs.drivers.amqp.broker import AmqpBroker
-from rrjobs.drivers.amqp.config import AmqpConfig, AmqpSection, plan_of
+from rrjobs.drivers.amqp.config import AmqpConfig, plan_of
 from rrjobs.drivers.amqp.connection import AmqpConnection
+from rrjobs.drivers.amqp.section import AmqpSection
 from rrjobs.drivers.broker.connection import Connection
 from rrjobs.drivers.broker.driver import BrokerDriver
 from rrjobs.drivers.declared import flag, positive

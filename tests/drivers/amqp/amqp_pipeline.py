@@ -7,7 +7,7 @@ from uuid import uuid4
 from house import HandSink, answer, eventually
 
 from rrjobs.config.shape import DRIVERS
-from rrjobs.drivers.amqp.config import AmqpSection
+from rrjobs.drivers.amqp.section import AmqpSection
 from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.drivers.table import DriverTable
 from rrjobs.pipeline.config import JobsConfig

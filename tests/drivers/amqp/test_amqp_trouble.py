@@ -7,8 +7,9 @@ from house import answer, eventually
 from servers.rabbitmq import RabbitMQ
 
 from rrjobs.drivers.amqp.address import parse_address
-from rrjobs.drivers.amqp.config import AmqpConfig, AmqpSection
+from rrjobs.drivers.amqp.config import AmqpConfig
 from rrjobs.drivers.amqp.driver import AmqpDriver
+from rrjobs.drivers.amqp.section import AmqpSection
 from rrjobs.errors import ConfigError, DriverError, PushRefused
 
 
