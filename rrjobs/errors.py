@@ -101,10 +101,6 @@ class AlreadyInState(DriverError):
     """Pause of a paused pipeline, or resume of a running one."""
 
 
-class SettleError(DriverError):
-    """An outcome could not be told to the broker; the message will be delivered again."""
-
-
 class JournalError(DriverError):
     """A journal cannot be opened, read or written; `path` is the folder or file it is about."""
 

@@ -138,6 +138,5 @@ class Bytes:
 _JSON_ONLY = Value(False)
 EMPTY = Empty()
 TEXT = Value("")
-FLAG = Value(False)
 ANYTHING = Anything()
 BYTES = Bytes()

@@ -1,7 +1,6 @@
 """The topics of a pipeline: their partitions as they were last seen, and how one that lacks is made."""
 
 import asyncio
-import re
 from collections.abc import Callable, Iterable
 
 from rrjobs.drivers.kafka.client import BROKERS_OWN, Cluster
@@ -11,12 +10,6 @@ APPEAR_S = 10.0
 """How long a topic that was made may take to be seen."""
 
 DEAD = ".dead"
-_OWN = re.compile(r".*\.(?:dead|delay\.\d+)")
-
-
-def is_own(topic: str) -> bool:
-    """Whether it holds dead letters or delayed jobs."""
-    return _OWN.fullmatch(topic) is not None
 
 
 class Topics:

@@ -91,11 +91,6 @@ class Exchange:
         """Whether nothing can be answered any more."""
         return self.mode == DONE
 
-    @property
-    def is_begun(self) -> bool:
-        """Whether a final head was sent, or cannot be sent any more."""
-        return self.mode != UNANSWERED
-
     def answer(self, head: ResponseHead, body: bytes = b"") -> None:
         """The whole answer at once."""
         if self.mode:

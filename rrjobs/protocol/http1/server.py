@@ -44,11 +44,6 @@ class HttpServer:
         self._empty: asyncio.Event | None = None
 
     @property
-    def connections(self) -> int:
-        """How many are open, parked ones included."""
-        return len(self._connections)
-
-    @property
     def sockets(self) -> tuple[socket.socket, ...]:
         """Those it listens at; none before `start` and when it accepts no more."""
         return tuple(self._sockets)

@@ -135,10 +135,6 @@ class Live:
                 old.entries -= 1
                 new.entries += 1
 
-    def still_in(self, segment: Segment, number: int) -> bool:
-        """Whether it is live and its bytes stand in that segment."""
-        return self.places.get(number, -1) >> SEGMENT_SHIFT == segment.id
-
     def _check(self, numbers: Sequence[int]) -> None:
         seen: set[int] = set()
         for number in numbers:
