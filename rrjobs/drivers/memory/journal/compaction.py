@@ -117,10 +117,10 @@ class Compactor:
         """Raises JournalError, OSError; then the segment stays, and what was written again of it is garbage too."""
         if oldest is self._committer.current:
             self._committer.rotate()
-        await self._committer.barrier()
+        await self._committer.barrier()  # all of it can be read
         while oldest.entries:
             await self._carry(oldest)
-            await self._committer.barrier()
+        await self._committer.barrier()  # what has ended or moved the last of them, were it only just now, is on disk
         await self._remove(oldest)
 
     async def _carry(self, oldest: Segment) -> None:

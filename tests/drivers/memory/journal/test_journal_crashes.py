@@ -127,6 +127,34 @@ async def test_a_crash_with_sync_interval_loses_an_end_and_no_middle():
     pytest.fail("the work never ended")
 
 
+async def test_a_segment_whose_last_entry_goes_while_it_is_compacted_outlives_the_change_that_took_it():
+    unlinked = iter(("crash after",))
+    disk = MemoryDisk(lambda _, call: next(unlinked, "") if call == "unlink" else "")
+    journal, _ = await open_journal(FOLDER, JournalConfig(Sync.ALWAYS, 0.002, **SMALL), Events(), disk)
+    (last,) = await journal.add(JOB, [b"runs again"])
+    barrier, retried = journal._committer.barrier, journal.group()
+
+    def retry(_: object) -> None:
+        if not retried.numbers:
+            retried.remove(last)
+            retried.add(JOB, b"runs again")
+            journal.keep(retried)
+
+    def watched_barrier() -> asyncio.Future[None]:
+        done = barrier()
+        done.add_done_callback(retry)  # before the compaction itself is told
+        return done
+
+    journal._committer.barrier = watched_barrier
+    journal.remove(*await journal.add(JOB, [b"garbage" * 20] * 6))
+    async with asyncio.timeout(5):
+        while not disk.crashed:  # noqa: ASYNC110 - the disk is no part of the loop
+            await asyncio.sleep(0.001)
+    assert [payload for _, payload in recovered(disk.after_kill()).values()] == [b"runs again"]
+    assert [payload for _, payload in recovered(disk.after_crash(0)).values()] == [b"runs again"]
+    await journal.close()
+
+
 @pytest.mark.parametrize("sync", list(Sync))
 @pytest.mark.parametrize("what", ["EIO", "ENOSPC", "short", "half ENOSPC"])
 async def test_one_failed_call_costs_the_groups_that_were_told_so_and_nothing_else(what, sync):
