@@ -1,6 +1,5 @@
 """Limits on a whole server with real PHP workers: what runs at once, and in which order, is read from their ledger."""
 
-import base64
 import json
 import shutil
 import threading
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from server_process import ROOT, ServerProcess, wait_until
+from limited_server import LimitedServer, names
+from server_process import ROOT, wait_until
 
 from rrjobs.errors import RpcError
-from rrjobs.rpc.client import RpcClient
 
 pytestmark = pytest.mark.skipif(shutil.which("php") is None, reason="php is not installed")
 
@@ -24,7 +23,7 @@ WORKERS = 4
 def serve(start_server, settings, tmp_path):
     """Starts a server with these pipelines on memory; `pool` are keys of the pool."""
 
-    def start(pipelines: dict[str, Any], **pool: Any) -> "Server":
+    def start(pipelines: dict[str, Any], **pool: Any) -> LimitedServer:
         config = {
             "server": {"command": ["php", str(ROOT / "php" / "tests" / "workers" / "ledger.php")]},
             "rpc": settings["rpc"],
@@ -36,60 +35,9 @@ def serve(start_server, settings, tmp_path):
             },
         }
         ledger = tmp_path / "ledger"
-        return Server(start_server(config, LEDGER=str(ledger)), ledger)
+        return LimitedServer(start_server(config, LEDGER=str(ledger)), ledger)
 
     return start
-
-
-class Server:
-    """A server, its client, and what its workers wrote down."""
-
-    def __init__(self, process: ServerProcess, ledger: Path) -> None:
-        self.process = process
-        self.ledger = ledger
-
-    def call(self, method: str, argument: Any) -> Any:
-        with RpcClient(str(self.process.config["rpc"]["listen"])) as client:
-            return client.json(method, argument)
-
-    def push(self, pipeline: str, *idents: str, ms: int = 0, priority: int = 10, **headers: str) -> None:
-        payload = base64.b64encode(json.dumps({"ms": ms}).encode()).decode()
-        sent = {name: {"value": [value]} for name, value in headers.items()}
-        options = {"pipeline": pipeline, "priority": priority}
-        jobs = [{"job": "ping", "id": one, "payload": payload, "headers": sent, "options": options} for one in idents]
-        self.call("jobs.PushBatch", {"jobs": jobs})
-
-    def lines(self) -> list[list[str]]:
-        return [line.split() for line in self.ledger.read_text().splitlines()] if self.ledger.exists() else []
-
-    def started(self) -> list[str]:
-        return [line[0] for line in self.lines() if line[-1] == "start"]
-
-    def done(self, number: int) -> None:
-        def all_done() -> bool:
-            return sum(line[-1] == "end" for line in self.lines()) >= number and not self.active()
-
-        wait_until(all_done, f"{number} jobs are done", 40)
-
-    def active(self) -> int:
-        return sum(one.get("active", 0) for one in self.call("jobs.Stat", {})["stats"])
-
-    def at_once(self, of: str) -> int:
-        """The most jobs that ran at once, of those whose id begins so."""
-        running, most = 0, 0
-        for ident, *_, what in self.lines():
-            if ident.startswith(of):
-                running += 1 if what == "start" else -1
-                most = max(most, running)
-        return most
-
-    def limits(self, pipeline: str) -> dict[str, Any]:
-        (found,) = self.call("jobs.Limits", {"pipelines": [pipeline]})["pipelines"]
-        return dict(found)
-
-
-def names(prefix: str, number: int) -> list[str]:
-    return [f"{prefix}-{one}" for one in range(number)]
 
 
 def test_a_pipeline_never_has_more_workers_than_it_may_and_others_have_the_rest(serve):
@@ -267,7 +215,7 @@ def test_a_flood_of_slow_jobs_leaves_workers_of_a_shared_pool_to_requests(start_
         "any": {"pool": {"num_workers": 3, "reserve": {"workers": 1}}},
     }
     process = start_server(config)
-    server = Server(process, Path("none"))
+    server = LimitedServer(process, Path("none"))
     server.push("mail", *names("slow", 20), ms=4000)
     wait_until(lambda: server.limits("mail")["held"] == 18, "two run and the others are held")
     assert [process.get("/")[0] for _ in range(20)] == [200] * 20
