@@ -100,6 +100,10 @@ class Cluster:
         answer = (await self._ask(MetadataRequest(None, False))).to_object()
         return [topic["topic"] for topic in answer["topics"]]
 
+    async def refresh(self) -> None:
+        """The client sees its topics anew."""
+        await self._client.force_metadata_update()
+
     async def make(self, topic: str, partitions: int = BROKERS_OWN, **settings: str) -> None:
         """Make a topic; one that exists is left as it is. Raises DriverError."""
         admin = AIOKafkaAdminClient(**self._options, request_timeout_ms=round(self._timeout_s * 1000))

@@ -159,6 +159,8 @@ class KafkaConnection:
 
     def _left(self, windows: Sequence[Window]) -> None:
         gone = {id(window) for window in windows}
+        if self._gate is not None:
+            self._gate.forget(windows)
         if self._arrivals is not None:
             self._arrivals.withdraw(lambda one: id(_window(one)) in gone)
 

@@ -1,23 +1,25 @@
 """Jobs that run one after the other: those of a partition, or of a record key; the others wait for their turn here."""
 
 from collections import deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Collection, Hashable
 
 from rrjobs.drivers.kafka.delivery import KafkaDelivery, Receipt
+from rrjobs.drivers.kafka.window import Window
 
-Lane = Callable[[KafkaDelivery], Hashable]
-"""What runs one after the other has the same."""
+Key = tuple[Window, Hashable]
+Lane = Callable[[KafkaDelivery], Key]
+"""What runs one after the other has the same. Its window is in it: another owner's jobs wait for none of ours."""
 
 
-def by_partition(delivery: KafkaDelivery) -> Hashable:
+def by_partition(delivery: KafkaDelivery) -> Key:
     """Of its topic."""
-    return delivery.receipt.window.topic, delivery.receipt.window.partition
+    return delivery.receipt.window, None
 
 
-def by_key(delivery: KafkaDelivery) -> Hashable:
+def by_key(delivery: KafkaDelivery) -> Key:
     """Records without a key have none to wait for."""
     receipt = delivery.receipt
-    return (receipt.window.topic, receipt.key) if receipt.key else (receipt.window.topic, receipt.offset)
+    return receipt.window, receipt.key or receipt.offset
 
 
 class Gate:
@@ -26,7 +28,7 @@ class Gate:
     def __init__(self, lane: Lane, open_: Callable[[KafkaDelivery], None]) -> None:
         self._lane = lane
         self._open = open_
-        self._busy: dict[Hashable, deque[KafkaDelivery]] = {}
+        self._busy: dict[Key, deque[KafkaDelivery]] = {}
 
     def arrive(self, delivery: KafkaDelivery) -> None:
         """In order."""
@@ -54,3 +56,8 @@ class Gate:
             found += [one for one in waiting if which(one.receipt)]
             self._busy[lane] = deque(one for one in waiting if not which(one.receipt))
         return found
+
+    def forget(self, windows: Collection[Window]) -> None:
+        """Nothing of these runs here any more that others have to wait for."""
+        for lane in [lane for lane in self._busy if lane[0] in windows]:
+            del self._busy[lane]

@@ -21,6 +21,10 @@ REFUSED = (*TOO_LARGE, errors.TopicAuthorizationFailedError, errors.ClusterAutho
            errors.InvalidTimestampError, errors.NotEnoughReplicasError)  # fmt: skip
 """Errors after which it is known that nothing was written."""
 
+FATAL = (errors.ProducerFenced, errors.OutOfOrderSequenceNumber, errors.UnknownProducerId, errors.InvalidProducerEpoch,
+         errors.InvalidProducerIdMapping, errors.ProducerClosed)  # fmt: skip
+"""Errors after which a producer is of no more use."""
+
 _ACKS = {"NoAck": 0, "LeaderAck": 1, "AllISRAck": "all"}
 
 
@@ -160,7 +164,8 @@ class Publishing:
             return PushRefused(f"Kafka refuses it: {said(err)}", accepted=accepted)
         if not isinstance(err, errors.KafkaError):
             raise err
-        self.broken = self.broken or said(err)
+        if isinstance(err, FATAL):
+            self.broken = self.broken or f"the producer has to be made anew: {said(err)}"
         if isinstance(err, errors.ProducerClosed):
             return ConnectionLost(f"the connection is closing: {said(err)}")
         return PushUnknown(f"unknown whether {count} jobs were accepted: {said(err)}", accepted=accepted)

@@ -4,6 +4,7 @@ It outlives a broken link: the group does not change because of one.
 """
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import aiokafka.errors as errors
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from rrjobs.drivers.kafka.client import said
+from rrjobs.drivers.kafka.commits import Fenced
 from rrjobs.drivers.kafka.config import ConsumerConfig, GroupConfig
 from rrjobs.drivers.kafka.partitions import Partitions
 from rrjobs.drivers.kafka.window import Window
@@ -79,6 +81,8 @@ class Reader:
         for window in self.partitions.windows.values():
             self.partitions.seek(window)
         self._go.set()
+        with contextlib.suppress(Fenced):
+            await self.partitions.commits.commit()  # what a broken link may have left
 
     def off(self) -> None:
         """Nothing arrives any more; what is read meanwhile is read again later."""

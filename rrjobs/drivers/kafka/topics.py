@@ -29,6 +29,8 @@ class Topics:
         """See them anew, all that are known if none are named; those that do not exist. Raises ConnectionLost."""
         wanted = list(self._known if topics is None else topics)
         found = await self._cluster().partitions(wanted)
+        if any(self._known.get(topic, found[topic]) != found[topic] for topic in found):
+            await self._cluster().refresh()  # what we choose a partition of, the producer has to know
         self._known.update(found)
         missing = [topic for topic in wanted if topic not in found]
         for topic in missing:

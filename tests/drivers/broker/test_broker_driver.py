@@ -294,3 +294,26 @@ async def test_an_outcome_whose_receipt_was_lost_meets_the_redelivery(tmp_path):
         bench.broker.cut()
         await eventually(lambda: bench.broker.acked == ["b", "a"], "the redelivery is acked")
         assert await bench.sink.quiet()
+
+
+async def test_what_the_broker_takes_back_is_dropped_unstarted_and_meets_its_outcome_when_it_comes_again(tmp_path):
+    async with Bench(FakeBroker(prefetch=3), tmp_path) as bench:
+        await bench.driver.push([job("a"), job("b"), job("c")])
+        runs, ended = await bench.sink.takes(2)
+        answer(ended)
+        await eventually(lambda: bench.broker.acked == ["b"], "b is settled")
+        connection = bench.broker.connections[0]
+        dropped = bench.driver.drop(lambda one: one.connection is connection)
+        assert [one.job.id for one in dropped] == ["c"] and not len(bench.sink.queue)
+        bench.driver.withdraw(lambda one: one.connection is connection)
+        answer(runs)
+        assert bench.broker.acked == ["b"]
+        taken = list(connection.unacked.values())
+        connection.unacked.clear()
+        bench.broker.queue_.extend(taken)
+        connection.feed()
+        again = await bench.sink.take()
+        assert (again.job.id, again.attempt) == ("c", 1)
+        answer(again)
+        await bench.settled()
+        assert bench.broker.acked == ["b", "a", "c"] and await bench.sink.quiet()

@@ -224,3 +224,41 @@ async def test_a_topic_that_is_made_anew_is_read_from_its_beginning(house, setup
 
 async def _says(one, text):
     return text in (await one.state()).error or not (await one.state()).error
+
+
+async def test_with_ordering_a_partition_that_comes_back_is_not_blocked_by_what_ran_before(house, setup, monkeypatch):
+    monkeypatch.setattr("rrjobs.drivers.kafka.partitions.REVOKE_S", 0.2)
+    setup.changes = {"consumer_options": {"ordering": "partition"}}
+    async with house() as one:
+        await one.push(one.job("0"), one.job("1"), one.job("2"))
+        running = await one.sink.take()
+        before = clients(one).reader.partitions.windows.copy()
+        clients(one).reader.consumer._coordinator.request_rejoin()
+        await eventually(lambda: _has_partitions(one) and clients(one).reader.partitions.windows != before, "it is back")
+        answer(running)
+        for ident in ("1", "2"):
+            delivery = await one.sink.take()
+            assert delivery.job.id == ident
+            assert await one.sink.quiet(0.1)
+            answer(delivery)
+        await one.idle()
+
+
+async def test_more_partitions_are_used_as_soon_as_they_are_there(house, setup, topic):
+    from aiokafka.admin import NewPartitions
+
+    setup.server.create_topic(topic)
+    setup.changes = {"producer_options": {"partitioning_strategy": "RoundRobin"}}
+    async with house(prefetch=50) as one:
+        admin = AIOKafkaAdminClient(bootstrap_servers=setup.server.address)
+        await admin.start()
+        await admin.create_partitions({topic: NewPartitions(3)})
+        await admin.close()
+        await eventually(lambda: len(clients(one)._topics.known(topic)) == 3, "they are seen")
+        await one.push(*[one.job(str(number)) for number in range(9)])
+        await eventually(lambda: _has_partitions(one, 3), "they are consumed", 45)
+        deliveries = await one.sink.takes(9)
+        assert {delivery.receipt.window.partition for delivery in deliveries} == {0, 1, 2}
+        for delivery in deliveries:
+            answer(delivery)
+        await one.idle()
