@@ -234,7 +234,9 @@ async def test_with_ordering_a_partition_that_comes_back_is_not_blocked_by_what_
         running = await one.sink.take()
         before = clients(one).reader.partitions.windows.copy()
         clients(one).reader.consumer._coordinator.request_rejoin()
-        await eventually(lambda: _has_partitions(one) and clients(one).reader.partitions.windows != before, "it is back")
+        await eventually(
+            lambda: _has_partitions(one) and clients(one).reader.partitions.windows != before, "it is back"
+        )
         answer(running)
         for ident in ("1", "2"):
             delivery = await one.sink.take()
