@@ -29,6 +29,11 @@ class Requests(Protocol):
         """Requests sent away because others wait too long already."""
         ...
 
+    @property
+    def body_bytes(self) -> int:
+        """What bodies of requests take in memory."""
+        ...
+
 
 class HttpMetrics:
     """Listens to `http.request`; made before the HTTP driver, which asks once whether anybody does."""
@@ -54,6 +59,7 @@ class HttpMetrics:
             "rr_http_no_free_workers_total", "counter", "Requests that found no free worker", requests.turned_away
         )
         yield single("rrjobs_http_shed_total", "counter", "Requests sent away by http.max_wait", requests.shed)
+        yield single("rrjobs_http_body_bytes", "gauge", "Request bodies held in memory", requests.body_bytes)
         yield single("rr_http_uptime_seconds", "counter", "Uptime in seconds", uptime_s)
 
     def _answered(self, name: str, fields: Mapping[str, object]) -> None:

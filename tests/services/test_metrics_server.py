@@ -43,6 +43,7 @@ def test_requests_jobs_and_workers_are_counted_under_roadrunners_names(start_ser
         'rr_http_request_duration_seconds_count{status="200"}': 1,
         "rr_http_requests_queue": 0,
         "rr_http_no_free_workers_total": 0,
+        "rrjobs_http_body_bytes": 0,
         "rr_jobs_jobs_ok": 2,
         "rr_jobs_jobs_err": 3,
         "rr_jobs_jobs_requeue": 1,

@@ -98,7 +98,8 @@ class Bodies:
         boundary = read_boundary(exchange.request.headers["Content-Type"][0])
         if boundary is None:
             raise refusal_of(FormError("no multipart boundary param in Content-Type"))
-        return FormBody(boundary, Spool(self._store, self._threads, exchange.wire), self._store.refuses)
+        wire = exchange.wire
+        return FormBody(boundary, Spool(self._store, self._threads, wire), self._store.refuses, wire.room)
 
     def _form_kind(self, request: Request) -> str:
         types = request.headers.get("Content-Type")

@@ -53,6 +53,11 @@ class HttpDriver:
         return self._gate.turned_away
 
     @property
+    def body_bytes(self) -> int:
+        """What bodies of requests take in memory."""
+        return self._server.bodies.held
+
+    @property
     def shed(self) -> int:
         """Requests sent away because others wait too long already."""
         return self._gate.shed

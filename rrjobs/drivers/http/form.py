@@ -10,6 +10,7 @@ from rrjobs.drivers.http.part_head import PartHead
 from rrjobs.drivers.http.spool import Spool
 from rrjobs.drivers.http.text import decode_text
 from rrjobs.drivers.http.uploads import Upload
+from rrjobs.protocol.http1.body_room import BodyRoom
 from rrjobs.protocol.http1.request import Refusal
 
 MAX_FIELDS_BYTES = 42 * 1024 * 1024
@@ -19,18 +20,18 @@ MAX_FIELDS_BYTES = 42 * 1024 * 1024
 class Form:
     """Fields and uploads as JSON texts; `uploads` is empty for a form that cannot have any."""
 
-    __slots__ = ("_spool", "fields", "uploads")
+    __slots__ = ("_body", "fields", "uploads")
 
-    def __init__(self, fields: bytes, uploads: bytes = b"", spool: Spool | None = None) -> None:
+    def __init__(self, fields: bytes, uploads: bytes = b"", body: "FormBody | None" = None) -> None:
         self.fields = fields
         self.uploads = uploads
-        self._spool = spool
+        self._body = body
 
     def discard(self) -> None:
-        """Remove the temporary files that are still there."""
-        if self._spool is not None:
-            self._spool.discard()
-            self._spool = None
+        """Remove the temporary files that are still there; safe twice."""
+        if self._body is not None:
+            self._body.discard()
+            self._body = None
 
 
 def refusal_of(err: FormError) -> Refusal:
@@ -46,10 +47,12 @@ def form_of(pairs: list[tuple[str, str]]) -> Form:
 class FormBody:
     """Takes a multipart body piece by piece; a BodySink. Files go to disk as they arrive."""
 
-    def __init__(self, boundary: bytes, spool: Spool, refuses: Callable[[str], bool]) -> None:
+    def __init__(self, boundary: bytes, spool: Spool, refuses: Callable[[str], bool], room: BodyRoom) -> None:
         self._parser = MultipartParser(boundary, self)
         self._spool = spool
         self._refuses = refuses
+        self._room = room
+        self._held = 0
         self._fields: list[tuple[str, str]] = []
         self._files: list[tuple[str, Upload]] = []
         self._fields_bytes = 0
@@ -65,7 +68,9 @@ class FormBody:
             raise refusal_of(err) from err
 
     def discard(self) -> None:
-        """The form will never be whole."""
+        """The form will never be whole, or its request is over; safe twice."""
+        self._room.give_back(self._held)
+        self._held = 0
         self._spool.discard()
 
     def finish(self, done: Callable[[Form], None]) -> None:
@@ -77,7 +82,7 @@ class FormBody:
         except FormError:
             self.discard()
             raise
-        self._spool.finish(lambda: done(Form(fields, _dumped(files), self._spool)))
+        self._spool.finish(lambda: done(Form(fields, _dumped(files), self)))
 
     def part_begins(self, head: PartHead) -> None:
         """A field, a file, or something that is neither and is skipped."""
@@ -101,6 +106,8 @@ class FormBody:
             self._fields_bytes += len(data)
             if self._fields_bytes > MAX_FIELDS_BYTES:
                 raise TooManyParts("multipart: message too large")
+            self._room.take(self._held, len(data))
+            self._held += len(data)
             self._value.append(data)
 
     def part_ends(self) -> None:

@@ -73,6 +73,11 @@ class Connection(Line):
             return "localhost"
         return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
+    @property
+    def room(self) -> BodyRoom:
+        """What bodies may take in memory."""
+        return self._hub.bodies
+
     # what asyncio calls
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

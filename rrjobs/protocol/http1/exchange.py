@@ -3,6 +3,7 @@
 from typing import Protocol
 
 from rrjobs.protocol.http1.answerer import Answerer, BodySink
+from rrjobs.protocol.http1.body_room import BodyRoom
 from rrjobs.protocol.http1.date import date_line
 from rrjobs.protocol.http1.head import ResponseHead, header_lines
 from rrjobs.protocol.http1.request import HTTP_11, Refusal, Request
@@ -29,6 +30,11 @@ class Wire(Protocol):
     @property
     def local(self) -> str:
         """The address the client connected to, as a `Host` header would say it."""
+        ...
+
+    @property
+    def room(self) -> BodyRoom:
+        """What bodies may take in memory."""
         ...
 
     def write(self, data: bytes) -> None:

@@ -114,3 +114,24 @@ async def test_forms_count_and_uploaded_files_do_not(serve, tmp_path):
     parts = b'--X\r\nContent-Disposition: form-data; name="a"; filename="a"\r\n\r\n' + bytes(3 * MIB) + b"\r\n--X--\r\n"
     assert (await (await site.client()).post(parts, "multipart/form-data; boundary=X")).status == 200
     assert held == [len(form), 0]
+
+
+async def test_fields_of_multipart_forms_count_until_the_request_is_over(serve):
+    site = await serve(None, limits=BOUND)
+    room = site.driver._server.bodies
+    begin = b'--X\r\nContent-Disposition: form-data; name="a"\r\n\r\n' + bytes(700_000)
+    head = b"POST / HTTP/1.1\r\nHost: h\r\nContent-Type: multipart/form-data; boundary=X\r\nContent-Length: %d\r\n\r\n"
+    first, second, third = await site.client(), await site.client(), await site.client()
+    first.send(head % (len(begin) + 9) + begin + b"\r\n--X--\r\n")
+    work = await site.workers.next()
+    assert room.held == 700_000
+    second.send(head % (len(begin) + 9) + begin + b"\r\n--X--\r\n")
+    response = await second.response()
+    assert (response.status, response["Retry-After"]) == (503, "1")
+    work.echo()
+    assert (await first.response()).status == 200
+    await until(lambda: room.held == 0, "it is given back")
+    third.send(head % 900_000 + begin)
+    await until(lambda: room.held > 690_000, "half of a form is here")
+    third.writer.transport.abort()
+    await until(lambda: room.held == 0, "who leaves leaves nothing")

@@ -20,6 +20,7 @@ from rrjobs.drivers.http.form import Form, FormBody
 from rrjobs.drivers.http.forms import FormError, Node, field_tree
 from rrjobs.drivers.http.uploads import Upload
 from rrjobs.drivers.http.urlencoded import read_urlencoded
+from rrjobs.protocol.http1.body_room import BodyRoom
 
 pytestmark = pytest.mark.skipif(shutil.which("php") is None, reason="php is not installed")
 
@@ -198,7 +199,7 @@ def test_multipart_fields_and_names_of_files_are_what_php_makes_of_them(php_serv
     request = urllib.request.Request(php_server, body, {"Content-Type": "multipart/form-data; boundary=X"})
     with urllib.request.urlopen(request, timeout=20) as answer:
         posted, files = json.load(answer)
-    taken = FormBody(b"X", Files(), lambda name: False)  # type: ignore[arg-type]
+    taken = FormBody(b"X", Files(), lambda name: False, BodyRoom(2**20))  # type: ignore[arg-type]
     taken.feed(body)
     forms: list[Form] = []
     taken.finish(forms.append)
