@@ -25,6 +25,9 @@ _SECTIONS: Mapping[str, type[Section]] = {
     "sasl_options": SaslConfig,
 }
 
+_NAMES_OF_PHP = {"auto_create_topics": "auto_create_topics_enable", "sasl": "sasl_options"}
+"""What the PHP package calls them, where RoadRunner does not find them."""
+
 
 class KafkaDriver(BrokerDriver):
     """A BrokerDriver whose clients outlive its connections."""
@@ -45,6 +48,7 @@ class KafkaDriver(BrokerDriver):
     @staticmethod
     def declared(spec: Mapping[str, str]) -> KafkaConfig:
         """From the texts of a declaration. Raises DriverError."""
+        spec = {_NAMES_OF_PHP.get(key, key): value for key, value in spec.items()}
         settings: dict[str, Any] = {
             "auto_create_topics_enable": flag(spec, "auto_create_topics_enable"),
             **{key: json_object(key, spec[key]) for key in _SECTIONS if given(spec, key)},

@@ -292,7 +292,9 @@ def test_a_declaration_of_php_is_read():
     found = KafkaDriver.declared(
         {
             "priority": "5",
-            "auto_create_topics_enable": "true",
+            "brokers": '["127.0.0.1:9092"]',
+            "auto_create_topics": "true",
+            "sasl": '{"mechanism":"SCRAM-SHA-256","username":"u","password":"p","nonce":null,"is_token":false}',
             "producer_options": '{"disable_idempotent":true,"required_acks":"LeaderAck","request_timeout":"7s",'
             '"delivery_timeout":100000000000,"transaction_timeout":100000000000,"compression_codec":"gzip"}',
             "consumer_options": '{"topics":[],"consume_regexp":false,"max_fetch_message_size":1000,'
@@ -301,6 +303,7 @@ def test_a_declaration_of_php_is_read():
             "group_options": '{"group_id":"","block_rebalance_on_poll":false}',
         }
     )
+    assert found.auto_create_topics_enable and found.sasl_options and found.sasl_options.username == "u"
     assert found.producer_options.request_timeout_s == 7.0 and found.producer_options.delivery_timeout_s == 100.0
     assert found.consumer_options is not None and found.group_options is None
     assert found.consumer_options.consume_partitions["foo"][0].value == 4
