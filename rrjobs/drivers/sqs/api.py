@@ -4,11 +4,13 @@ import asyncio
 import re
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import cache
 from typing import Any, NoReturn
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError
+from botocore.loaders import Loader, create_loader
 
 from rrjobs.drivers.broker.backoff import Backoff
 from rrjobs.drivers.sqs.config import SqsSection
@@ -59,6 +61,7 @@ class Api:
         """Find credentials and region. Raises BrokerRefused."""
         section = self._section
         session = AioSession(profile=section.profile or None)
+        session.register_component("data_loader", _models())
         credentials = {
             "aws_access_key_id": section.key or None,
             "aws_secret_access_key": section.secret or None,
@@ -135,6 +138,12 @@ class Api:
             self.end(text)
             raise Ended(text, trouble) from err
         raise Refused(text, trouble) from err
+
+
+@cache
+def _models() -> Loader:
+    """What the client knows of the service, read once."""
+    return create_loader()
 
 
 def place_of(section: SqsSection) -> str:

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
+from dataclasses import replace
 from typing import Any
 
 from rrjobs.drivers.broker.connection import Arrivals, Counts
@@ -62,7 +63,8 @@ class SqsConnection:
         self.queue = await self._queues.prepare()
         url = self.queue.url
         self._visibility_s = self._config.visibility_timeout or self.queue.visibility_s or 30
-        self._sender = Sender(self._api, url, self._config, self._start, self._patience_s)
+        most_bytes = self.queue.most_bytes
+        self._sender = Sender(self._api, url, self._config, self._start, self._patience_s, most_bytes)
         self._holds = Holds(self._api, url, self._start, self._visibility_s)
         self.letters = QueueLetters(self._api, self._queues, self._config, self._pipeline, self._start)
         self._leases.lease(self._visibility_s)
@@ -114,6 +116,7 @@ class SqsConnection:
             return
         if self._config.error_visibility_timeout:
             await self._holds.hide([_receipt(delivery)], self._config.error_visibility_timeout)
+        delivery.outcome = replace(outcome, redeliver=True)  # it comes again, and is to be run
         self._let_go((delivery,))
 
     async def again(self, delivery: BrokerDelivery, copy: Job) -> None:

@@ -19,6 +19,9 @@ from rrjobs.pipeline.job import Job
 MOST_DELAY_S = 900
 """The longest that SQS delays a message; more is done by `delays.py`."""
 
+MOST_MESSAGE_BYTES = 1_048_576
+"""The largest message of any queue of SQS, with its attributes."""
+
 REQUESTS = 20
 """Under way at once."""
 
@@ -28,8 +31,12 @@ _ID = re.compile(r"[A-Za-z0-9!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~]{1,128}")
 class Sender:
     """Of one queue."""
 
-    def __init__(self, api: Api, url: str, config: SqsConfig, start: Start, patience_s: float) -> None:
+    def __init__(
+        self, api: Api, url: str, config: SqsConfig, start: Start, patience_s: float, most_bytes: int = 0
+    ) -> None:
+        """`most_bytes` of a message, 0 when nobody knows."""
         self._api = api
+        self._most_bytes = most_bytes or MOST_MESSAGE_BYTES
         self._config = config
         slots = 1 if config.is_fifo else REQUESTS
         self._batches = Batches(api, "send_message_batch", url, start, slots=slots, patience_s=patience_s)
@@ -41,15 +48,18 @@ class Sender:
 
         Raises PushRefused with how many were accepted, PushUnknown, ConnectionLost.
         """
-        entries, sizes = [], []
-        for job in jobs:
-            message = self._message(job, more)
-            entries.append(self._entry(job, message, unique, group))
-            sizes.append(message.size)
-        troubles = await self._batches.do(entries, sizes)
-        for job, size, trouble in zip(jobs, sizes, troubles, strict=True):
+        wanted = [(job, self._message(job, more)) for job in jobs]
+        fitting = [(job, message) for job, message in wanted if message.size <= self._most_bytes]
+        entries = [self._entry(job, message, unique, group) for job, message in fitting]
+        troubles = await self._batches.do(entries, [message.size for _, message in fitting])
+        accepted = troubles.count(None)
+        for (job, message), trouble in zip(fitting, troubles, strict=True):
             if trouble is not None:
-                raise self._refusal(job, size, trouble, troubles.count(None))
+                raise self._refusal(job, message.size, trouble, accepted)
+        for job, message in wanted:
+            if message.size > self._most_bytes:
+                trouble = Trouble(Kind.REFUSED, f"it takes messages of {self._most_bytes} bytes")
+                raise self._refusal(job, message.size, trouble, accepted)
 
     def _message(self, job: Job, more: Mapping[str, bytes] | None) -> Message:
         kept_s = 0 if self._config.is_fifo else MOST_DELAY_S

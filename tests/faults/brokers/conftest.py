@@ -16,12 +16,14 @@ from stage_amqp import AmqpStage
 from stage_beanstalk import BeanstalkStage
 from stage_kafka import KafkaStage
 from stage_nats import NatsStage
+from stage_sqs import SqsStage
 
 STAGES: list[type[Stage]] = [
     AmqpStage,
     BeanstalkStage,
     NatsStage,
     KafkaStage,
+    SqsStage,
 ]
 
 

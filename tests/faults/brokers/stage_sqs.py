@@ -1,0 +1,32 @@
+"""A server of the SQS API. It keeps nothing over its own end: it is not killed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from servers.sqs import REGION, Ministack
+from stage import Stage
+
+
+class SqsStage(Stage):
+    driver = "sqs"
+    lasting = False
+    publish_bytes = b"SendMessageBatch"
+    confirm_bytes = b"MD5OfMessageBody"
+
+    def __init__(self, start_broker: Any, link_proxy: Any, unique_name: Any) -> None:
+        self.server = start_broker(Ministack)
+        self.proxy = link_proxy(self.server.port)
+
+    def sections(self) -> Mapping[str, Any]:
+        endpoint = f"http://127.0.0.1:{self.proxy.port}"
+        return {"sqs": {"key": "x", "secret": "x", "region": REGION, "endpoint": endpoint}}
+
+    def pipeline(self) -> dict[str, Any]:
+        config = {
+            "queue": "work",
+            "prefetch": self.prefetch,
+            "max_messages_in_flight": self.prefetch,
+            "visibility_timeout": 6,
+            "wait_time_seconds": 2,
+        }
+        return {"driver": "sqs", "config": config}
