@@ -3,6 +3,7 @@
 import asyncio
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -30,9 +31,15 @@ class QueueSink:
     def __init__(self) -> None:
         self.queue: PriorityQueue[JobDelivery] = PriorityQueue()
 
-    def offer(self, delivery: JobDelivery) -> bool:
+    def put(self, delivery: JobDelivery) -> None:
         self.queue.push(delivery.priority, delivery)
+
+    def offer(self, delivery: JobDelivery) -> bool:
+        self.put(delivery)
         return True
+
+    def when_room(self, wake: Callable[[], None]) -> None:
+        raise AssertionError("there is always room")
 
     def remove(self, pipeline: str) -> list[JobDelivery]:
         return self.queue.take(lambda delivery: delivery.pipeline == pipeline)
