@@ -57,7 +57,7 @@ class Clients:
         """The cluster answers, and everything is there. Raises BrokerUnreachable, BrokerRefused."""
         if not self._options:
             self._options.update(client_options(self._section, self._config.sasl_options))
-        await probe(self._options, self._timeout_s)
+        await probe(self._options, self._section.tls.timeout_s if self._section.tls else self._timeout_s)
         try:
             await self._open_producer()
             await self._open_reader()
