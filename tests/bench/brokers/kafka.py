@@ -17,7 +17,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from servers.kafka import Kafka
 
 JOBS = 60_000
-GOALS = road.Goals(push_ratio=0.4, push_rate=20_000, consume_ratio=0.1, consume_rate=30_000)
+PREFETCH = 4000
+GOALS = road.Goals(push_ratio=0.4, push_rate=20_000, consume_ratio=0.08, consume_rate=30_000)
 
 
 def measure(folder: Path) -> None:
@@ -43,6 +44,7 @@ class KafkaPeer:
         topic = f"bench-{uuid.uuid4().hex[:8]}"
         config = {
             "auto_create_topics_enable": True,
+            "prefetch": PREFETCH,
             "consumer_options": {"topics": [topic]},
             "group_options": {"group_id": topic},
         }
