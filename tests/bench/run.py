@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 
 from tests.bench import backlog, burst, footprint, http, jobs, journal, journalled, latency, limits, quiet, rpc
-from tests.bench.brokers import amqp, beanstalk, kafka, nats
+from tests.bench.brokers import amqp, beanstalk, kafka, nats, sqs
 from tests.bench.report import machine
 from tests.bench.settings import AUTOLOAD, ONLY, ROUNDS, SECONDS
 
@@ -30,6 +30,7 @@ FAMILIES = {
     "nats": nats.measure,
     "beanstalk": beanstalk.measure,
     "kafka": kafka.measure,
+    "sqs": sqs.measure,
 }
 
 

@@ -23,7 +23,7 @@ from tests.bench.servers import free_port, wait_until
 
 BATCH = 100
 RATE = 500
-"""Single pushes a second while the latency is measured."""
+"""Single pushes a second while the latency is measured, where the broker can follow."""
 _RECORD = struct.Struct("<qq")
 
 
@@ -77,8 +77,8 @@ class Run(NamedTuple):
     resident_mib: float
 
 
-def measure(peer: Peer, folder: Path, goals: Goals, jobs: int) -> None:
-    """One table."""
+def measure(peer: Peer, folder: Path, goals: Goals, jobs: int, rate: int = RATE) -> None:
+    """One table; `rate`: single pushes a second while the latency is measured."""
     ours: list[Run] = []
     push: list[float] = []
     consume: list[float] = []
@@ -90,9 +90,9 @@ def measure(peer: Peer, folder: Path, goals: Goals, jobs: int) -> None:
         push.append(peer.push(jobs))
         quiet.wait()
         consume.append(peer.consume(jobs))
-        delays.append(_latencies(peer, folder))
+        delays.append(_latencies(peer, folder, rate))
         quiet.wait()
-        bare.append(peer.latency(RATE, settings.SECONDS))
+        bare.append(peer.latency(rate, settings.SECONDS))
     heading(f"{peer.setting().driver}: {jobs:,} jobs of 64 B, {settings.WORKERS} PHP workers, beside its bare client")
     rates = [one.push for one in ours]
     what = f"push over RPC by {BATCH}, jobs/s"
@@ -107,7 +107,7 @@ def measure(peer: Peer, folder: Path, goals: Goals, jobs: int) -> None:
     plain_row("one push after another, jobs/s", [one.single for one in ours], goal=_at_least(goals.single_rate))
     for name, cut in (("p50", 49), ("p99", 98)):
         mine, theirs = ([statistics.quantiles(one, n=100)[cut] for one in runs] for runs in (delays, bare))
-        ratio_row(f"{RATE} single pushes/s, push to start, {name}", mine, theirs, "bare", " ms")
+        ratio_row(f"{rate} single pushes/s, push to start, {name}", mine, theirs, "bare", " ms")
     plain_row("CPU s of the server per 10,000 jobs pushed and consumed", [one.cpu.server for one in ours])
     plain_row("CPU s of PHP per 10,000 jobs", [one.cpu.php for one in ours])
     plain_row("resident after it", [one.resident_mib for one in ours], " MiB")
@@ -182,19 +182,19 @@ def _push_singly(server: JobsServer) -> float:
     return pushed / spent
 
 
-def _latencies(peer: Peer, folder: Path) -> list[float]:
+def _latencies(peer: Peer, folder: Path, rate: int) -> list[float]:
     """Milliseconds from the push over RPC until PHP has the job."""
     stamps = folder / f"stamps-{time.monotonic_ns()}"
     stamps.mkdir()
     os.environ["BENCH_STAMPS"] = str(stamps)
     with broker_server(settings.stamping_worker(), folder, peer.setting()) as server:
         server.rpc.call("jobs.Resume", pipelines(PIPELINE), Codec.PROTO)
-        push_steadily(server.port, RATE, 0.5, lambda frame: None)
+        push_steadily(server.port, rate, 0.5, lambda frame: None)
         wait_until(lambda: not waiting(server), "the warm-up was not consumed")
         for path in stamps.iterdir():
             os.truncate(path, 0)
         quiet.wait()
-        push_steadily(server.port, RATE, settings.SECONDS, lambda frame: None)
+        push_steadily(server.port, rate, settings.SECONDS, lambda frame: None)
         wait_until(lambda: not waiting(server), "the jobs were not consumed")
         records = [record for path in stamps.iterdir() for record in _RECORD.iter_unpack(path.read_bytes())]
     return [(began - pushed) / 1e6 for pushed, began in records]
