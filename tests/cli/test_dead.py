@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from server_process import ROOT, rrjobs, wait_until
 
+from rrjobs.rpc.client import RpcClient
+
 RUDE = ROOT / "php" / "tests" / "workers" / "rude.php"
 
 
@@ -17,6 +19,12 @@ def server(start_server, settings):
     }
     jobs = {"consume": ["mail", "later"], "pipelines": pipelines}
     return start_server({**settings, "server": {"command": ["php", str(RUDE)]}, "jobs": jobs})
+
+
+def dead(server, number: int = 1) -> None:
+    """Wait for so many letters, without a process for each look."""
+    with RpcClient(str(server.config["rpc"]["listen"])) as client:
+        wait_until(lambda: len(client.json("dead.List", {})["letters"]) == number, f"{number} letters")
 
 
 def push(server, pipeline: str, ident: str, order: dict[str, object], *headers: str) -> None:
@@ -36,7 +44,7 @@ def letters(server, *chosen: str) -> list[dict[str, Any]]:
 
 def test_a_job_that_crashes_its_workers_is_shown_replayed_once_and_dropped(server):
     push(server, "mail", "poison", {"do": "crash", "code": 3}, "tenant:a")
-    wait_until(lambda: letters(server), "the job is a dead letter")
+    dead(server)
     (letter,) = letters(server, "poison")
     assert (letter["id"], letter["pipeline"], letter["attempts"], letter["crashes"]) == ("poison", "mail", 3, 3)
     assert letter["reason"] == "crashes"
@@ -51,7 +59,7 @@ def test_a_job_that_crashes_its_workers_is_shown_replayed_once_and_dropped(serve
     second = server.cli("dead", "replay", letter["letter"])
     assert second.returncode == 1
     assert second.stderr == f"letter {letter['letter']} was replayed already\n"
-    wait_until(lambda: letters(server), "the replayed job is dead again")
+    dead(server)
     (again,) = letters(server)
     assert (again["id"], again["attempts"], again["crashes"]) == ("poison", 3, 3)
     assert again["letter"] != letter["letter"]
@@ -62,7 +70,7 @@ def test_a_job_that_crashes_its_workers_is_shown_replayed_once_and_dropped(serve
 def test_letters_are_chosen_by_pipeline_name_reason_and_age_and_all_asks_first(server):
     push(server, "mail", "one", {"do": "error"})
     push(server, "later", "two", {"do": "error"}, "rr-retry:max_attempts=1")
-    wait_until(lambda: len(letters(server)) == 2, "both are dead")
+    dead(server, 2)
     assert [one["id"] for one in letters(server, "--pipeline", "later")] == ["two"]
     assert len(letters(server, "--name", "order", "--reason", "attempts", "--younger", "1h")) == 2
     assert letters(server, "--older", "1h") == letters(server, "--reason", "crashes") == []
@@ -97,7 +105,11 @@ def test_what_does_not_exist_or_cannot_be_is_one_clear_error(server, arguments, 
 
 def test_the_next_run_of_a_retried_job_is_told(server):
     push(server, "later", "again", {"do": "error"})
-    wait_until(lambda: told(server, "jobs", "delayed", "later"), "the job waits for its retry")
+    with RpcClient(str(server.config["rpc"]["listen"])) as client:
+        wait_until(
+            lambda: any(one.get("delayed") for one in client.json("jobs.Stat", {})["stats"]),
+            "the job waits for its retry",
+        )
     (row,) = told(server, "jobs", "delayed", "later")
     assert (row["id"], row["attempt"]) == ("again", 2)
     assert 2000 < row["in_s"] < 4400

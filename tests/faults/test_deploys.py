@@ -11,7 +11,7 @@ import pytest
 from server_process import ServerProcess, alive, free_port, wait_until
 from shop import Customers, Shop
 
-ROUNDS = int(os.environ.get("SOAK_ROUNDS", "2"))
+ROUNDS = int(os.environ.get("SOAK_ROUNDS", "1"))
 JOURNAL = {"config": {"journal": {"sync": "always"}}}
 
 
