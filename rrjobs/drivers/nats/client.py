@@ -5,10 +5,10 @@ import contextlib
 import ssl
 from collections.abc import Callable
 
-from nats.aio.client import Client as NatsClient
 from nats.errors import Error as NatsError
 
 from rrjobs.drivers.nats.config import NatsSection
+from rrjobs.drivers.nats.direct import DirectClient
 from rrjobs.errors import BrokerRefused, BrokerUnreachable
 
 PING_S = 5
@@ -23,7 +23,7 @@ class Client:
     """`nc` is the library's. `lost` is done with the reason when the connection has ended."""
 
     def __init__(self, section: NatsSection) -> None:
-        self.nc = NatsClient()
+        self.nc = DirectClient()
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.on_refusal: Callable[[str], None] | None = None
         """Told what the server would not permit."""

@@ -1,10 +1,10 @@
 """One live connection of a pipeline to JetStream."""
 
 import asyncio
+import contextlib
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
@@ -14,13 +14,14 @@ from rrjobs.drivers.broker.leases import Leases
 from rrjobs.drivers.nats.client import Client, place_of
 from rrjobs.drivers.nats.config import NatsConfig, NatsSection
 from rrjobs.drivers.nats.delays import Mover, due_headers
+from rrjobs.drivers.nats.direct import Incoming, publication
 from rrjobs.drivers.nats.item import SUBJECT, decode_job, encode_job, nats_headers
 from rrjobs.drivers.nats.letters import StreamLetters
 from rrjobs.drivers.nats.publisher import Message, Publisher
 from rrjobs.drivers.nats.puller import Puller
 from rrjobs.drivers.nats.receipt import ACK, ALIVE, NAK, TERM, Receipt, nak_in, receipt_of
 from rrjobs.drivers.nats.streams import Names, Streams
-from rrjobs.errors import ConnectionLost, DriverError
+from rrjobs.errors import ConnectionLost, DriverError, PushRefused
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
 
@@ -103,7 +104,7 @@ class NatsConnection:
         """Acked; deleted from the stream too where that is wanted."""
         await self._answer(deliveries, ACK)
         if self._config.delete_after_ack:
-            await asyncio.gather(*(self._remove(_receipt(one).sequence) for one in deliveries))
+            await self._remove([_receipt(one).sequence for one in deliveries])
 
     async def give_back(self, deliveries: Sequence[BrokerDelivery]) -> None:
         """See Connection."""
@@ -114,7 +115,7 @@ class NatsConnection:
         """As RoadRunner: again after the delay, or never."""
         await self._answer((delivery,), nak_in(outcome.delay_s) if outcome.redeliver else TERM)
         if not outcome.redeliver and self._config.delete_after_ack:
-            await self._remove(_receipt(delivery).sequence)
+            await self._remove((_receipt(delivery).sequence,))
 
     async def again(self, delivery: BrokerDelivery, copy: Job) -> None:
         """See Connection."""
@@ -164,17 +165,18 @@ class NatsConnection:
             return Message(self._names.delayed, encode_job(job), due_headers(headers, job.delay_s))
         return Message(self._names.subject, encode_job(job), headers)
 
-    def _arrived(self, msg: Msg) -> None:
+    def _arrived(self, incoming: Incoming) -> None:
         arrivals = self._arrivals
         if arrivals is None:
             return
-        receipt = receipt_of(msg)
+        receipt = receipt_of(incoming.reply)
         self._leases.add(str(receipt.sequence), receipt)
+        subject, data = incoming.subject, incoming.data
         try:
-            job, reason = decode_job(msg.data, msg.subject, msg.headers, self._pipeline, self._priority), ""
+            job, reason = decode_job(data, subject, incoming.headers(), self._pipeline, self._priority), ""
         except ValueError as err:
             name, reason = f"nats-{receipt.sequence}", str(err)
-            job = Job(name, "undecodable", msg.data, self._pipeline, self._priority, headers={SUBJECT: [msg.subject]})
+            job = Job(name, "undecodable", data, self._pipeline, self._priority, headers={SUBJECT: [subject]})
         job.pushed_at = receipt.pushed_at
         delivery = BrokerDelivery(
             job,
@@ -192,20 +194,19 @@ class NatsConnection:
             arrivals.arrived(delivery)
 
     async def _answer(self, deliveries: Sequence[BrokerDelivery], word: bytes) -> None:
-        try:
-            for delivery in deliveries:
-                receipt = _receipt(delivery)
-                self._leases.discard(str(receipt.sequence))
-                await self._nc.publish(receipt.reply, word)
-                if self._puller is not None:
-                    self._puller.settled()
-        except NatsError as err:
-            raise ConnectionLost(str(err)) from err
+        receipts = [_receipt(delivery) for delivery in deliveries]
+        for receipt in receipts:
+            self._leases.discard(str(receipt.sequence))
+        await self._say(receipts, word)
+        if self._puller is not None:
+            self._puller.settled(len(receipts))
 
     async def _renew(self, receipts: Sequence[Receipt]) -> None:
+        await self._say(receipts, ALIVE)
+
+    async def _say(self, receipts: Sequence[Receipt], word: bytes) -> None:
         try:
-            for receipt in receipts:
-                await self._nc.publish(receipt.reply, ALIVE)
+            await self._nc.write(b"".join([publication(receipt.reply, b"", word) for receipt in receipts]))
         except NatsError as err:
             raise ConnectionLost(str(err)) from err
 
@@ -215,15 +216,13 @@ class NatsConnection:
         except (NatsError, TimeoutError) as err:
             raise ConnectionLost(str(err) or "NATS did not answer") from err
 
-    async def _remove(self, sequence: int) -> None:
-        try:
-            await self._js.delete_msg(self._names.stream, sequence)
-        except NotFoundError:
-            return
-        except (NatsError, TimeoutError) as err:
-            if self._broken.done():
-                raise ConnectionLost(str(err)) from err
-            return  # it is acked, and stays in the stream without being delivered
+    async def _remove(self, sequences: Sequence[int]) -> None:
+        """What is not removed, for whatever reason, is acked, and stays in the stream without being delivered."""
+        api = f"$JS.API.STREAM.MSG.DELETE.{self._names.stream}"
+        questions = [Message(api, b'{"seq":%d,"no_erase":true}' % sequence) for sequence in sequences]
+        with contextlib.suppress(PushRefused, TimeoutError):
+            async with asyncio.timeout(API_S):
+                await self._publisher.ask(questions)
 
     def _ended(self, reason: str) -> None:
         if not self._broken.done():

@@ -10,9 +10,9 @@ import contextlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 
-from nats.aio.client import Client as NatsClient
-from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 
+from rrjobs.drivers.nats.direct import DirectClient, Incoming, publication
 from rrjobs.drivers.nats.publisher import Message
 from rrjobs.drivers.nats.puller import Puller
 from rrjobs.drivers.nats.receipt import ACK, nak_in, receipt_of
@@ -27,7 +27,7 @@ EARLY_S = 0.01
 AGAIN_S = 1.0
 
 Publish = Callable[[Sequence[Message]], Awaitable[None]]
-Remove = Callable[[int], Awaitable[None]]
+Remove = Callable[[Sequence[int]], Awaitable[None]]
 
 
 def due_headers(headers: dict[str, str] | None, delay_s: float) -> dict[str, str]:
@@ -36,11 +36,11 @@ def due_headers(headers: dict[str, str] | None, delay_s: float) -> dict[str, str
 
 
 class Mover:
-    """One per connection that consumes. `remove` takes a message out of the stream by its number."""
+    """One per connection that consumes. `remove` takes messages out of the stream by their numbers."""
 
     def __init__(
         self,
-        nc: NatsClient,
+        nc: DirectClient,
         stream: str,
         consumer: str,
         subject: str,
@@ -53,8 +53,8 @@ class Mover:
         self._stream = stream
         self._publish = publish
         self._remove = remove
-        self._due: asyncio.Queue[Msg] = asyncio.Queue()
-        self._early: asyncio.Queue[tuple[Msg, float]] = asyncio.Queue()
+        self._due: asyncio.Queue[Incoming] = asyncio.Queue()
+        self._early: asyncio.Queue[tuple[Incoming, float]] = asyncio.Queue()
         self._puller = Puller(nc, stream, consumer, LIMIT, self._arrived, broken)
 
     async def run(self) -> None:
@@ -70,18 +70,17 @@ class Mover:
         with contextlib.suppress(ConnectionLost):
             await self._puller.stop()
 
-    def _arrived(self, msg: Msg) -> None:
-        left_s = _due_at(msg) - time.time()
+    def _arrived(self, incoming: Incoming) -> None:
+        left_s = _due_at(incoming) - time.time()
         if left_s > EARLY_S:
-            self._early.put_nowait((msg, left_s))
+            self._early.put_nowait((incoming, left_s))
         else:
-            self._due.put_nowait(msg)
+            self._due.put_nowait(incoming)
 
     async def _send_back(self) -> None:
         while True:
-            msg, left_s = await self._early.get()
-            await self._nc.publish(msg.reply, nak_in(left_s))
-            self._puller.settled()
+            incoming, left_s = await self._early.get()
+            await self._answer(((incoming.reply, nak_in(left_s)),))
 
     async def _move(self) -> None:
         while True:
@@ -89,24 +88,29 @@ class Mover:
             while not self._due.empty() and len(batch) < 100:
                 batch.append(self._due.get_nowait())
             try:
-                await self._publish([self._copy(msg) for msg in batch])
+                await self._publish([self._copy(one) for one in batch])
             except PushRefused:
-                for msg in batch:
-                    self._early.put_nowait((msg, AGAIN_S))
+                for one in batch:
+                    self._early.put_nowait((one, AGAIN_S))
                 continue
-            for msg in batch:
-                await self._nc.publish(msg.reply, ACK)
-                self._puller.settled()
-            await asyncio.gather(*(self._remove(receipt_of(msg).sequence) for msg in batch))
+            await self._answer([(one.reply, ACK) for one in batch])
+            await self._remove([receipt_of(one.reply).sequence for one in batch])
 
-    def _copy(self, msg: Msg) -> Message:
-        headers = {name: value for name, value in (msg.headers or {}).items() if name != DUE}
-        headers[MESSAGE_ID] = f"{self._stream}-{receipt_of(msg).sequence}"
-        return Message(self._subject, msg.data, headers)
+    async def _answer(self, answers: Sequence[tuple[str, bytes]]) -> None:
+        try:
+            await self._nc.write(b"".join([publication(reply, b"", word) for reply, word in answers]))
+        except NatsError as err:
+            raise ConnectionLost(str(err)) from err
+        self._puller.settled(len(answers))
+
+    def _copy(self, incoming: Incoming) -> Message:
+        headers = {name: value for name, value in incoming.headers().items() if name != DUE}
+        headers[MESSAGE_ID] = f"{self._stream}-{receipt_of(incoming.reply).sequence}"
+        return Message(self._subject, incoming.data, headers)
 
 
-def _due_at(msg: Msg) -> float:
+def _due_at(incoming: Incoming) -> float:
     try:
-        return float((msg.headers or {}).get(DUE, "0"))
+        return float(incoming.headers().get(DUE, "0"))
     except ValueError:
         return 0.0

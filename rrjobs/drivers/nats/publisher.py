@@ -1,16 +1,13 @@
-"""Publishes that JetStream confirms: many on their way at once, each answered on one inbox of ours."""
+"""Publishes that JetStream confirms: many on their way at once, in one write, each answered on one inbox of ours."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from itertools import count
 from typing import NamedTuple
 
 import orjson
-from nats.aio.client import Client as NatsClient
-from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
-from nats.errors import ConnectionClosedError, MaxPayloadError
+from nats.errors import ConnectionClosedError
 
+from rrjobs.drivers.nats.direct import DirectClient, Incoming, head_of, publication
 from rrjobs.errors import ConnectionLost, PushRefused
 
 
@@ -22,72 +19,100 @@ class Message(NamedTuple):
     headers: Mapping[str, str] | None = None
 
 
+class _Batch:
+    """Messages whose answers are waited for together."""
+
+    __slots__ = ("answers", "future", "messages")
+
+    def __init__(self, messages: Sequence[Message]) -> None:
+        self.messages = messages
+        self.answers: list[bytes] = []
+        self.future: asyncio.Future[list[bytes]] = asyncio.get_running_loop().create_future()
+
+    def answered(self, answer: bytes) -> None:
+        self.answers.append(answer)
+        if len(self.answers) == len(self.messages) and not self.future.done():
+            self.future.set_result(self.answers)
+
+    def failed(self, err: Exception) -> None:
+        if not self.future.done():
+            self.future.set_exception(err)
+
+
 class Publisher:
     """Started by `start`, ended by `lost`."""
 
-    def __init__(self, nc: NatsClient) -> None:
+    def __init__(self, nc: DirectClient) -> None:
         self._nc = nc
-        self._inbox = nc.new_inbox()
-        self._numbers = count()
-        self._waiting: dict[str, tuple[str, asyncio.Future[bytes]]] = {}
-        self._subscription: Subscription | None = None
+        self._inbox = f"{nc.new_inbox()}."
+        self._next = 0
+        self._waiting: dict[int, _Batch] = {}
         self._reason = ""
 
     async def start(self) -> None:
         """Listen for confirmations."""
-        self._subscription = await self._nc.subscribe(f"{self._inbox}.*", cb=self._confirmed, pending_msgs_limit=-1)
+        await self._nc.listen(f"{self._inbox}*", self._confirmed)
 
     async def publish(self, messages: Sequence[Message]) -> None:
         """All of them, in order. Raises PushRefused with how many were accepted, ConnectionLost."""
-        if self._reason:
-            raise ConnectionLost(self._reason, sent=False)
-        futures: dict[str, asyncio.Future[bytes]] = {}
-        loop = asyncio.get_running_loop()
-        try:
-            for message in messages:
-                reply = f"{self._inbox}.{next(self._numbers)}"
-                futures[reply] = loop.create_future()
-                self._waiting[reply] = (message.subject, futures[reply])
-                headers = dict(message.headers) if message.headers else None
-                await self._nc.publish(message.subject, message.data, reply=reply, headers=headers)
-            answers = [await future for future in futures.values()]
-        except MaxPayloadError as err:
-            size, most = max(len(one.data) for one in messages), self._nc.max_payload
-            raise PushRefused(f"a message has {size} bytes, NATS takes {most} (its max_payload)") from err
-        except ConnectionClosedError as err:
-            raise ConnectionLost(self._reason or "the connection was lost") from err
-        finally:
-            for reply, future in futures.items():
-                self._waiting.pop(reply, None)
-                if not future.done():
-                    future.cancel()
-                elif not future.cancelled():
-                    future.exception()
+        answers = await self.ask(messages)
         refused = [reason for reason in map(_refusal, answers) if reason]
         if refused:
             raise PushRefused(refused[0], accepted=len(answers) - len(refused))
 
+    async def ask(self, messages: Sequence[Message]) -> list[bytes]:
+        """What was answered to all of them, in the order of arrival. Raises PushRefused, ConnectionLost."""
+        if self._reason:
+            raise ConnectionLost(self._reason, sent=False)
+        if not messages:
+            return []
+        first = self._next
+        commands = self._commands(messages, first)
+        self._next = end = first + len(messages)
+        batch = _Batch(messages)
+        self._waiting.update(dict.fromkeys(range(first, end), batch))
+        try:
+            await self._nc.write(commands)
+            return await batch.future
+        except ConnectionClosedError as err:
+            raise ConnectionLost(self._reason or "the connection was lost") from err
+        finally:
+            if len(batch.answers) < len(messages):
+                for number in range(first, end):
+                    self._waiting.pop(number, None)
+            batch.future.cancel()
+
     def refused(self, text: str) -> None:
         """The server does not permit publishing somewhere: what waits for a confirmation there gets none."""
-        for subject, future in list(self._waiting.values()):
-            if f'"{subject}"' in text and not future.done():
-                future.set_exception(PushRefused(f"NATS does not permit it: {text}"))
+        for batch in set(self._waiting.values()):
+            if any(f'"{message.subject}"' in text for message in batch.messages):
+                batch.failed(PushRefused(f"NATS does not permit it: {text}"))
 
     def lost(self, reason: str) -> None:
         """Nothing more is confirmed."""
         self._reason = reason
-        for _, future in list(self._waiting.values()):
-            if not future.done():
-                future.set_exception(ConnectionLost(reason))
+        for batch in set(self._waiting.values()):
+            batch.failed(ConnectionLost(reason))
 
-    async def _confirmed(self, msg: Msg) -> None:
-        waiting = self._waiting.get(msg.subject)
-        if waiting is None or waiting[1].done():
+    def _commands(self, messages: Sequence[Message], first: int) -> bytes:
+        inbox, most = self._inbox.encode(), self._nc.max_payload
+        commands = []
+        for number, (subject, data, headers) in enumerate(messages, first):
+            head = head_of(dict(headers)) if headers else b""
+            if len(head) + len(data) > most:
+                size = len(head) + len(data)
+                raise PushRefused(f"a message has {size} bytes, NATS takes {most} (its max_payload)")
+            commands.append(publication(subject, b"%b%d" % (inbox, number), data, head))
+        return b"".join(commands)
+
+    def _confirmed(self, incoming: Incoming) -> None:
+        batch = self._waiting.pop(int(incoming.subject[len(self._inbox) :]), None)
+        if batch is None:
             return
-        if msg.headers and msg.headers.get("Status") == "503":
-            waiting[1].set_result(b'{"error":{"description":"no stream has this subject"}}')
+        if incoming.head and incoming.headers().get("Status") == "503":
+            batch.answered(b'{"error":{"description":"no stream has this subject"}}')
         else:
-            waiting[1].set_result(msg.data)
+            batch.answered(incoming.data)
 
 
 def _refusal(answer: bytes) -> str:

@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import orjson
-from nats.aio.msg import Msg
 
 
 class Receipt(NamedTuple):
@@ -21,11 +20,11 @@ TERM = b"+TERM"
 ALIVE = b"+WPI"
 
 
-def receipt_of(msg: Msg) -> Receipt:
-    """From the reply's words: with or without the domain and the account in them."""
-    words = msg.reply.split(".")
+def receipt_of(reply: str) -> Receipt:
+    """From the words of the reply subject: with or without the domain and the account in them."""
+    words = reply.split(".")
     at = 4 if len(words) < 11 else 6
-    return Receipt(msg.reply, int(words[at + 1]), int(words[at]), int(words[at + 3]) / 1e9)
+    return Receipt(reply, int(words[at + 1]), int(words[at]), int(words[at + 3]) / 1e9)
 
 
 def nak_in(delay_s: float) -> bytes:

@@ -1,0 +1,104 @@
+"""nats-py's client with two short cuts for what happens once for each message.
+
+What is received on some subscriptions is handed over at once, without a queue, a task and parsed headers; and commands
+are written many at a time. Both reach into the library, whose version is bounded for that reason.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from nats.aio.client import Client as NatsClient
+from nats.aio.subscription import Subscription
+from nats.errors import ConnectionClosedError
+
+VERSION_LINE = b"NATS/1.0"
+FLUSH_S = 10
+
+
+class Incoming(NamedTuple):
+    """What was received; `head` are its headers as they came, empty without any."""
+
+    subject: str
+    reply: str
+    data: bytes
+    head: bytes = b""
+
+    def headers(self) -> dict[str, str]:
+        """The last value of each name; an inline status is under `Status`, its text under `Description`."""
+        return parse_headers(self.head) if self.head else {}
+
+
+Take = Callable[[Incoming], None]
+"""Must not block."""
+
+
+class DirectClient(NatsClient):
+    """A `Client` of the library."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._takers: dict[int, Take] = {}
+
+    async def listen(self, subject: str, take: Take) -> Subscription:
+        """Subscribe. Raises the library's errors."""
+        subscription = await self.subscribe(subject)
+        self._takers[subscription._id] = take
+        return subscription
+
+    async def unlisten(self, subscription: Subscription) -> None:
+        """Once it returns, all that the server sent has been handed over. Raises the library's errors."""
+        await subscription.drain()  # type: ignore[no-untyped-call]
+        self._takers.pop(subscription._id, None)
+
+    async def write(self, commands: bytes) -> None:
+        """Whole commands of the protocol, with what else is written in this turn. Raises ConnectionClosedError."""
+        if not self.is_connected:
+            raise ConnectionClosedError
+        await self._send_command(commands)
+        if self._flush_queue is not None and self._flush_queue.empty():
+            await self._flush_pending()
+
+    async def flush(self, timeout: int = FLUSH_S) -> None:  # noqa: ASYNC109 - the library's
+        """The server has everything that was written. The library alone asks ahead of what waits."""
+        await self._flush_pending(force_flush=True)
+        await super().flush(timeout)
+
+    async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
+        """Called by the library's parser for every message."""
+        take = self._takers.get(sid)
+        if take is None:
+            await super()._process_msg(sid, subject, reply, data, headers)
+            return
+        try:
+            take(Incoming(subject.decode(), reply.decode(), data, headers or b""))
+        except Exception as err:
+            await self._error_cb(err)  # as the library: raised from here, it would end its reading in silence
+
+
+def publication(subject: str, reply: bytes, data: bytes, head: bytes = b"") -> bytes:
+    """The command that publishes."""
+    if head:
+        return b"HPUB %b %b %d %d\r\n%b%b\r\n" % (subject.encode(), reply, len(head), len(head) + len(data), head, data)
+    return b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply, len(data), data)
+
+
+def head_of(headers: dict[str, str]) -> bytes:
+    """The headers as they travel; line ends in them become spaces."""
+    lines = [VERSION_LINE]
+    for name, value in headers.items():
+        lines.append(f"{name}: {value}".replace("\r", " ").replace("\n", " ").encode())
+    return b"\r\n".join((*lines, b"", b""))
+
+
+def parse_headers(head: bytes) -> dict[str, str]:
+    """See Incoming; what is no header is passed over."""
+    first, *lines = head.split(b"\r\n")
+    status, _, text = first.removeprefix(VERSION_LINE).strip().partition(b" ")
+    found = {"Status": status.decode(errors="replace")} if status else {}
+    if text:
+        found["Description"] = text.strip().decode(errors="replace")
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if colon and name:
+            found[name.decode(errors="replace")] = value.strip().decode(errors="replace")
+    return found
