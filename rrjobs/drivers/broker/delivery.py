@@ -28,8 +28,8 @@ class BrokerDelivery(JobDelivery):
     not after a broker that lost its memory counts anew; met on the connection that has the message already, it is the
     same one with a newer receipt. Where it can also name another message (AMQP's own have no ids), `repeats` is whether
     this can be a redelivery. `redelivered` counts the earlier deliveries of it that the broker knows of.
-    `acked` while its outcome is open: it runs at most once, and has begun. `going_back`: unstarted, it is on its way to
-    the broker.
+    `acked` while its outcome is open: it runs at most once, and has begun. `going_back`: it is on its way to
+    the broker, unstarted or rejected, and may come again before the broker has said that it has it.
     """
 
     __slots__ = (

@@ -9,14 +9,17 @@ import contextlib
 from collections.abc import Sequence
 
 from rrjobs.drivers.broker.connection import Broker, Connection, Which
-from rrjobs.drivers.broker.delivery import BrokerDelivery
+from rrjobs.drivers.broker.delivery import WITHDRAWN, BrokerDelivery
 from rrjobs.drivers.broker.intake import Intake
 from rrjobs.drivers.broker.letters import BrokerLetters, LetterStore
 from rrjobs.drivers.broker.link import Link
+from rrjobs.drivers.broker.pushing import Pushing
 from rrjobs.drivers.broker.returns import Returns
 from rrjobs.drivers.broker.settling import Settling
+from rrjobs.drivers.broker.standing import Standing
+from rrjobs.drivers.broker.steering import Steering
 from rrjobs.drivers.surroundings import Surroundings
-from rrjobs.errors import AlreadyInState, BrokerUnreachable, ConnectionLost, DriverError, PushRefused, PushUnknown
+from rrjobs.errors import AlreadyInState, ConnectionLost, DriverError, PushRefused
 from rrjobs.pipeline.delivery import JobDelivery, Judge, Settler
 from rrjobs.pipeline.driver import DelayedJob, Sink, SourceState
 from rrjobs.pipeline.history import History
@@ -26,9 +29,6 @@ from rrjobs.pipeline.policy import MAX_INTERRUPTIONS
 from rrjobs.runtime.eager import into_task
 from rrjobs.runtime.file_names import file_name
 from rrjobs.worker.load import Fault, FaultKind
-
-COUNTS_S = 5.0
-"""What a broker may take to tell its counts."""
 
 STILL_S = 10.0
 """How long a pipeline that closes waits for a broker that takes no outcome any more."""
@@ -50,11 +50,10 @@ class BrokerDriver:
         folder = surroundings.state_dir
         self._returns = Returns(folder / "returned" / file_name(pipeline) if folder else None)
         self._intake = Intake(pipeline, self._returns, self._settling.add, self._settling.add_early)
-        self._paused = True
+        self._steering = Steering(self._link, self._intake, self._return)
+        self._pushing = Pushing(self._link, broker.place, surroundings.timeout_s)
+        self._standing = Standing(broker, self._link, surroundings.liveness_s)
         self._closed = False
-        self._consuming: Connection | None = None
-        self._steering = asyncio.Lock()
-        self._mute_since = 0.0
 
     async def open(self) -> None:
         """Connect and declare. Raises BrokerRefused, or BrokerUnreachable after the patience of the start."""
@@ -71,73 +70,32 @@ class BrokerDriver:
         if self._closed:
             raise PushRefused(f"the pipeline {self._pipeline} is closed")
         await into_task()
-        deadline = asyncio.get_running_loop().time() + self._surroundings.timeout_s
-        while not await self._pushed(jobs, deadline):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout_at(deadline):
-                    await self._link.down()
-
-    async def _pushed(self, jobs: Sequence[Job], deadline: float) -> bool:
-        """False when the connection was lost before anything was sent: the next one is tried."""
-        try:
-            connection = await self._link.up(max(0.0, deadline - asyncio.get_running_loop().time()))
-        except BrokerUnreachable as err:
-            raise PushRefused(f"not accepted: {err}") from err
-        try:
-            async with asyncio.timeout_at(deadline):
-                await connection.publish(jobs)
-        except ConnectionLost as err:
-            if not err.sent:
-                return False
-            raise PushUnknown(f"unknown whether it was accepted: {err}") from err
-        except TimeoutError as err:
-            text = f"{self._broker.place} confirmed nothing within {self._surroundings.timeout_s:g} s"
-            raise PushUnknown(f"unknown whether it was accepted: {text}") from err
-        return True
+        await self._pushing.push(jobs)
 
     async def pause(self) -> None:
         """Nothing new; what was not started goes back. Raises AlreadyInState."""
-        if self._paused:
+        if not self._steering.wanted:
             raise AlreadyInState("no active listeners, nothing to pause")
-        self._paused = True
-        await self._steer()
+        self._steering.wanted = False
+        with contextlib.suppress(ConnectionLost):  # the next connection does not consume
+            await self._steering.steer(self)
 
     async def resume(self) -> None:
         """Consume. Raises AlreadyInState, or DriverError when the broker refuses; it stays paused then."""
-        if not self._paused:
+        if self._steering.wanted:
             raise AlreadyInState(f"{self.name} listener is already in the active state")
-        self._paused = False
+        self._steering.wanted = True
         try:
-            await self._steer()
+            await self._steering.steer(self)
         except ConnectionLost:
             return  # the next connection consumes
         except DriverError:
-            self._paused = True
+            self._steering.wanted = False
             raise
 
     async def state(self) -> SourceState:
         """Counts of the broker. While the link is down they are unknown, and after `liveness_s` it is not ready."""
-        connection, error = self._link.current, self._settling.trouble
-        active = delayed = reserved = 0
-        if connection is None:
-            error = self._link.trouble or f"no connection to {self._broker.place}"
-        else:
-            try:
-                async with asyncio.timeout(COUNTS_S):
-                    active, delayed, reserved = await connection.counts()
-                self._mute_since = 0.0
-            except (TimeoutError, DriverError) as err:
-                error = str(err) or f"{self._broker.place} does not answer"
-                self._mute_since = self._mute_since or asyncio.get_running_loop().time() - COUNTS_S
-        alive = max(self._link.down_s, self._mute_s) < self._surroundings.liveness_s
-        ready = not self._paused and alive
-        shown = error if ready or not alive else ""
-        return SourceState(self.name, self._broker.queue, ready, active, delayed, reserved, shown)
-
-    @property
-    def _mute_s(self) -> float:
-        """For how long the broker has not told its counts."""
-        return asyncio.get_running_loop().time() - self._mute_since if self._mute_since else 0.0
+        return await self._standing.state(consuming=self._steering.wanted, trouble=self._settling.trouble)
 
     async def delayed(self, limit: int) -> list[DelayedJob]:
         """No broker lists them."""
@@ -148,10 +106,10 @@ class BrokerDriver:
         if self._closed:
             return
         self._closed = True
-        self._paused = True
+        self._steering.wanted = False
         with contextlib.suppress(DriverError, TimeoutError):
             async with asyncio.timeout(STILL_S):
-                await self._steer()
+                await self._steering.steer(self)
         try:
             await self._last_settles()
             if (connection := self._link.current) is not None:
@@ -177,16 +135,17 @@ class BrokerDriver:
 
     def arrived(self, delivery: BrokerDelivery) -> None:
         """See Arrivals. What took down one server after the other is not run once more."""
-        if delivery.redelivered >= MAX_INTERRUPTIONS:
-            times = self._returns.unexplained(delivery.key, delivery.redelivered)
-            if times >= MAX_INTERRUPTIONS:
-                self._intake.judged(delivery, self._too_often(delivery, times))
-                return
-        self._intake.arrived(delivery)
+        times = delivery.redelivered
+        if times >= MAX_INTERRUPTIONS:
+            times = self._returns.unexplained(delivery.key, times)
+        if times >= MAX_INTERRUPTIONS:
+            self._intake.arrived(delivery, lambda: self._too_often(delivery, times))
+        else:
+            self._intake.arrived(delivery)
 
     def undecodable(self, delivery: BrokerDelivery, reason: str) -> None:
         """See Arrivals."""
-        self._intake.judged(delivery, self.judge.undecodable(delivery, reason))
+        self._intake.arrived(delivery, lambda: self.judge.undecodable(delivery, reason))
 
     def drop(self, which: Which) -> list[BrokerDelivery]:
         """See Arrivals."""
@@ -213,44 +172,31 @@ class BrokerDriver:
         reason = ""
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(_until_lost(connection))
+                group.create_task(self._steering.until_lost(connection))
                 group.create_task(self._settling.run(connection, self._intake))
-                group.create_task(self._steer())
+                group.create_task(self._steering.steer(self))
         except* DriverError as lost:
             reason = _reason(lost)
         finally:
-            self._consuming = None
+            self._steering.lost()
             self._lost(connection)
         return reason
 
-    async def _steer(self) -> None:
-        """Bring the live connection to what is wanted: consuming or not."""
-        async with self._steering:
-            connection = self._link.current
-            if connection is None:
-                return
-            if not self._paused and self._consuming is not connection:
-                await connection.consume(self)
-                self._consuming = connection
-            elif self._paused and self._consuming is connection:
-                self._consuming = None
-                await connection.cease()
-                for delivery in self._intake.recall():
-                    self._return(delivery)
-
     def _is_alive(self, delivery: BrokerDelivery) -> bool:
-        return self._broker.lasting_receipts or delivery.connection is self._link.current
+        """Whether its receipt is of use, now or on the next connection."""
+        if self._broker.lasting_receipts:
+            return delivery.connection is not WITHDRAWN
+        return delivery.connection is self._link.current
 
     def _lost(self, connection: Connection) -> None:
-        if self._broker.lasting_receipts:
-            self._settling.again(self._intake.unsettled())
-        else:
-            self._settling.forget()
+        lasting = self._broker.lasting_receipts
+        if not lasting:
             self._intake.lost(connection)
+        self._settling.lost(self._intake.unsettled(), lasting=lasting)
 
     def _return(self, delivery: BrokerDelivery) -> None:
+        self._intake.goes_back(delivery)
         if self._is_alive(delivery) or delivery.acked:
-            self._intake.goes_back(delivery)
             self._settling.add_return(delivery)
         else:
             self._intake.gone(delivery)
@@ -276,10 +222,6 @@ class BrokerDriver:
 
     async def _publish(self, jobs: Sequence[Job]) -> None:
         await (await self._link.up(self._surroundings.timeout_s)).publish(jobs)
-
-
-async def _until_lost(connection: Connection) -> None:
-    raise ConnectionLost(await connection.lost())
 
 
 def _reason(group: BaseExceptionGroup[BaseException]) -> str:

@@ -5,17 +5,15 @@ could not be carried out, is not run again: the delivery that is known takes ove
 """
 
 import asyncio
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from itertools import count
 
 from rrjobs.drivers.broker.delivery import WITHDRAWN, BrokerDelivery
+from rrjobs.drivers.broker.memory import Memory
 from rrjobs.drivers.broker.returns import Returns
 from rrjobs.pipeline.driver import Sink
-from rrjobs.pipeline.outcome import DONE, Action, Outcome
-
-MOST_KNOWN = 10_000
-"""Outcomes that are remembered for the case that the message comes again; the messages of older ones run again."""
+from rrjobs.pipeline.outcome import Action, Outcome
 
 Carry = Callable[[BrokerDelivery], None]
 """Carry its outcome out on the live connection."""
@@ -31,7 +29,7 @@ class Intake:
         self._carry = carry
         self._ack_early = ack_early
         self._held: dict[str, BrokerDelivery] = {}
-        self._known: OrderedDict[str, Outcome] = OrderedDict()
+        self._memory = Memory()
         self._waiting: deque[BrokerDelivery] = deque()
         self._awaits_room = False
         self._serial = count()
@@ -56,25 +54,20 @@ class Intake:
         """Wait until every delivery is settled at the broker."""
         await self._empty.wait()
 
-    def arrived(self, delivery: BrokerDelivery) -> None:
-        """From the broker, in its order."""
+    def arrived(self, delivery: BrokerDelivery, judge: Callable[[], Outcome] | None = None) -> None:
+        """From the broker, in its order. With `judge` it is not run: that tells its outcome, unless it is known."""
         if self._is_known(delivery):
             return
         self._hold(delivery)
-        outcome = self._known.pop(delivery.key, None) if delivery.repeats else None
+        outcome = self._memory.take(delivery.identity) if delivery.repeats else None
+        if outcome is None and judge is not None:
+            outcome = judge()
         if outcome is not None:
             delivery.outcome = outcome
             self._carry(delivery)
             return
         self._waiting.append(delivery)
         self._move()
-
-    def judged(self, delivery: BrokerDelivery, outcome: Outcome) -> None:
-        """From the broker, and its outcome is known without a run."""
-        if not self._is_known(delivery):
-            self._hold(delivery)
-            delivery.outcome = outcome
-            self._carry(delivery)
 
     def begun(self, delivery: BrokerDelivery) -> None:
         """See Beginner."""
@@ -96,7 +89,7 @@ class Intake:
         comes_again = outcome is not None and outcome.action is Action.REJECT and outcome.redeliver
         forgettable = delivery.acked or delivery.exact or delivery.connection is WITHDRAWN
         if forgettable and not comes_again:
-            self._remember(delivery.key, DONE)  # an ack may come too late, or be forgotten by a broker that is killed
+            self._memory.done(delivery.identity, delivery.outcome)
         self._forget(delivery)
 
     def superseded(self, delivery: BrokerDelivery) -> None:
@@ -109,7 +102,9 @@ class Intake:
         self._returns.note(delivery.key)
 
     def gone(self, delivery: BrokerDelivery) -> None:
-        """Unstarted, and the broker has it again."""
+        """Unstarted, and the broker has it again; what was acked before it went back is another message now."""
+        if delivery.acked:
+            self._memory.done(delivery.identity, None)
         self._forget(delivery)
 
     def recall(self) -> list[BrokerDelivery]:
@@ -142,10 +137,10 @@ class Intake:
         for delivery in list(self._held.values()):
             if not delivery.acked and which(delivery):
                 delivery.connection = WITHDRAWN
-                if delivery.going_back:
-                    self._forget(delivery)
-                elif delivery.outcome is not None:
+                if delivery.outcome is not None:
                     self._orphan(delivery)
+                elif delivery.going_back:
+                    self._forget(delivery)
 
     def lost(self, connection: object) -> None:
         """Unstarted deliveries of a lost connection are the broker's; decided ones are remembered, others run on."""
@@ -158,10 +153,10 @@ class Intake:
         for delivery in list(self._held.values()):
             if delivery.connection is not connection or delivery.acked:
                 continue
-            if delivery.going_back:
-                self._forget(delivery)
-            elif delivery.outcome is not None:
+            if delivery.outcome is not None:
                 self._orphan(delivery)
+            elif delivery.going_back:
+                self._forget(delivery)
         self._move()
 
     def _hold(self, delivery: BrokerDelivery) -> None:
@@ -172,7 +167,7 @@ class Intake:
 
     def _is_known(self, delivery: BrokerDelivery) -> bool:
         known = self._held.get(delivery.key)
-        if known is None or known.going_back:
+        if known is None or (known.going_back and not known.acked):
             return False
         if not delivery.repeats:
             delivery.key = f"{delivery.identity}#{next(self._serial)}"  # another message with the same id
@@ -187,9 +182,7 @@ class Intake:
         known.tag, known.connection = delivery.tag, delivery.connection
         if known.acked:
             self._ack_early(known)
-        elif known.outcome is not None:
-            self._carry(known)
-        return True
+        return True  # if it is decided, its outcome is on the way already
 
     def _stale(self, delivery: BrokerDelivery) -> BrokerDelivery | None:
         """Another one of its identity that still has the receipt of a lost connection."""
@@ -200,13 +193,8 @@ class Intake:
 
     def _orphan(self, delivery: BrokerDelivery) -> None:
         if delivery.outcome is not None:
-            self._remember(delivery.key, delivery.outcome)
+            self._memory.keep(delivery.identity, delivery.outcome, only=delivery.exact)
         self._forget(delivery)
-
-    def _remember(self, key: str, outcome: Outcome) -> None:
-        self._known[key] = outcome
-        if len(self._known) > MOST_KNOWN:
-            self._known.popitem(last=False)
 
     def _forget(self, delivery: BrokerDelivery) -> None:
         if self._held.get(delivery.key) is delivery:

@@ -1,7 +1,8 @@
 """The connection of a pipeline as a state, not as an exception.
 
 new --open--> up --lost--> down --connected--> up          any --close--> closed
-Each change is one event; while it is down, `trouble` says why and `down_s` for how long.
+Each change is one event. A connection counts as one from when it works, that is does what the pipeline wants of it; as
+long as none works, `trouble` says why and `down_s` for how long.
 """
 
 import asyncio
@@ -35,12 +36,18 @@ class Link:
         self._up = asyncio.Event()
         self._down = asyncio.Event()
         self._closed = asyncio.Event()
+        self._works = False
         self._down_since = asyncio.get_running_loop().time()
 
     @property
     def down_s(self) -> float:
-        """For how long there has been no connection; 0 while there is one."""
-        return 0.0 if self.current else asyncio.get_running_loop().time() - self._down_since
+        """For how long there has been no connection that works; 0 while there is one."""
+        return 0.0 if self._works else asyncio.get_running_loop().time() - self._down_since
+
+    def works(self) -> None:
+        """The connection does what is wanted of it."""
+        self._works = True
+        self.trouble = ""
 
     async def open(self, patience_s: float) -> None:
         """The first connection. Raises BrokerRefused at once, BrokerUnreachable when `patience_s` is over."""
@@ -77,17 +84,19 @@ class Link:
 
     async def up(self, patience_s: float) -> Connection:
         """The live connection, once there is one. Raises BrokerUnreachable."""
-        if self.current is None and not self._closed.is_set():
+        if self.current is None:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience_s):
-                    await self._up.wait()
+                    while self.current is None and not self._closed.is_set():
+                        await self._up.wait()
         if self.current is None or self._closed.is_set():
             raise BrokerUnreachable(self.trouble or f"there is no connection to {self._broker.place}")
         return self.current
 
-    async def down(self) -> None:
-        """Wait until the connection that is known to be lost is let go of."""
-        await self._down.wait()
+    async def left(self, connection: Connection) -> None:
+        """Wait until this connection, known to be lost, is let go of."""
+        while self.current is connection:
+            await self._down.wait()
 
     async def close(self) -> None:
         """No more connections. The task in `run` ends once `serve` has ended. Safe twice."""
@@ -125,12 +134,12 @@ class Link:
 
     def _connected(self, connection: Connection) -> None:
         self.current = connection
-        self.trouble = ""
         self._down.clear()
         self._up.set()
 
     def _disconnected(self) -> None:
-        if self.current is not None:
+        if self._works:
+            self._works = False
             self._down_since = asyncio.get_running_loop().time()
         self.current = None
         self._down.set()

@@ -6,6 +6,7 @@ original stays unsettled, and holds its place in the prefetch, until its outcome
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 from rrjobs.drivers.broker.backoff import Backoff
 from rrjobs.drivers.broker.connection import Connection
@@ -13,7 +14,7 @@ from rrjobs.drivers.broker.delivery import WITHDRAWN, BrokerDelivery
 from rrjobs.drivers.broker.intake import Intake
 from rrjobs.drivers.broker.letters import BrokerLetters
 from rrjobs.errors import ConnectionLost, DriverError, ReceiptsLost
-from rrjobs.pipeline.outcome import Action, Outcome
+from rrjobs.pipeline.outcome import DONE, Action
 from rrjobs.runtime.events import Events
 
 
@@ -26,7 +27,7 @@ class Settling:
         self._events = events
         self._dead = dead
         self._acks: list[BrokerDelivery] = []
-        self._early: list[BrokerDelivery] = []
+        self._early: dict[BrokerDelivery, None] = {}
         self._returns: list[BrokerDelivery] = []
         self._others: list[BrokerDelivery] = []
         self._wake = asyncio.Event()
@@ -40,16 +41,17 @@ class Settling:
 
     def add_early(self, delivery: BrokerDelivery) -> None:
         """It begins, and is acked although its outcome is not known."""
-        self._early.append(delivery)
+        self._early[delivery] = None
         self._wake.set()
 
     def add_return(self, delivery: BrokerDelivery) -> None:
-        """It goes back unstarted."""
-        self._returns.append(delivery)
+        """It goes back unstarted; what is acked already as a copy."""
+        (self._others if delivery.acked else self._returns).append(delivery)
         self._wake.set()
 
     async def run(self, connection: Connection, intake: Intake) -> None:
-        """Until cancelled; raises ConnectionLost. What is unfinished then belongs to the lost connection."""
+        """Until cancelled; raises ConnectionLost. What is unfinished then is for `lost`."""
+        self.trouble = ""
         async with asyncio.TaskGroup() as group:
             while True:
                 await self._wake.wait()
@@ -59,73 +61,92 @@ class Settling:
                     group.create_task(self._patiently(connection, intake, delivery))
                 await self._together(connection, intake)
 
-    def again(self, deliveries: Sequence[BrokerDelivery]) -> None:
-        """The connection is lost, and these have receipts that outlive it: they are settled on the next one."""
-        self.forget()
-        self._acks.clear()
-        self._others.clear()
-        for delivery in deliveries:
-            self.add_return(delivery) if delivery.going_back else self.add(delivery)
-
-    def forget(self) -> None:
-        """The connection is lost, and with it every receipt."""
-        self._early.clear()
-        self._returns.clear()
-        self._acks = [one for one in self._acks if one.acked]
-        self._others = [one for one in self._others if one.acked]
-        if self._acks or self._others:
+    def lost(self, unsettled: Sequence[BrokerDelivery], *, lasting: bool) -> None:
+        """The connection is lost; these can be settled on the next one. `lasting`: receipts of early acks too."""
+        if not lasting:
+            self._early.clear()
+        self._acks, self._others, self._returns = [], [], []
+        for delivery in unsettled:
+            self.add_return(delivery) if delivery.outcome is None else self.add(delivery)
+        if self._early:
             self._wake.set()
 
     async def _together(self, connection: Connection, intake: Intake) -> None:
-        early, self._early = self._early, []
         acks, self._acks = [one for one in self._acks if _is_ours(one)], []
+        early = list(self._early)
+        if acks or early:
+            await self._ack(connection, intake, acks, early)
         returns, self._returns = [one for one in self._returns if _is_ours(one)], []
-        to_ack = [one for one in acks if not one.acked] + early
-        others: tuple[object, ...] = ()
-        if to_ack:
-            try:
-                await connection.ack(to_ack)
-            except ReceiptsLost as err:
-                others = err.deliveries
-                self._superseded(err)
-        for delivery in acks:
-            intake.superseded(delivery) if delivery in others else intake.carried(delivery)
         if returns:
-            await connection.give_back([one for one in returns if not one.acked])
-            lent = [one.job for one in returns if one.acked]
-            if lent:
-                await connection.publish(lent)
+            await connection.give_back(returns)
             for delivery in returns:
                 intake.gone(delivery)
 
+    async def _ack(
+        self, connection: Connection, intake: Intake, acks: list[BrokerDelivery], early: list[BrokerDelivery]
+    ) -> None:
+        receipts = {one: one.tag for one in (*acks, *early)}
+        lost: tuple[object, ...] = ()
+        if to_ack := [one for one in acks if not one.acked] + early:
+            try:
+                await connection.ack(to_ack)
+            except ReceiptsLost as err:
+                lost = err.deliveries
+                self._superseded(err)
+        for delivery in early:
+            if delivery not in lost or delivery.tag is receipts[delivery]:
+                self._early.pop(delivery, None)
+        for delivery in acks:
+            if delivery not in lost or delivery.acked:
+                intake.carried(delivery)
+            elif delivery.tag is receipts[delivery]:
+                intake.superseded(delivery)
+            else:
+                self.add(delivery)  # it came again meanwhile, with a newer receipt
+        if self._early:
+            self._wake.set()
+
     async def _patiently(self, connection: Connection, intake: Intake, delivery: BrokerDelivery) -> None:
         backoff = Backoff(first_s=0.5)
-        outcome = delivery.outcome
-        assert outcome is not None
         while _is_ours(delivery):
+            receipt = delivery.tag
             try:
-                await self._carry_out(connection, delivery, outcome)
-                break
-            except ConnectionLost:
+                await self._carry_out(connection, delivery)
+                self._settled(intake, delivery)
+                return
+            except (ConnectionLost, asyncio.CancelledError) as err:
+                if delivery.outcome is None and getattr(err, "sent", True):
+                    intake.gone(delivery)  # perhaps it went back: what is acked before its end runs at most once
                 raise
             except ReceiptsLost as err:
                 self._superseded(err)
-                intake.superseded(delivery)
-                return
+                if delivery.outcome is not None and delivery.outcome.action is Action.REQUEUE:
+                    delivery.outcome = DONE  # the copy is kept
+                if delivery.tag is receipt:
+                    intake.superseded(delivery)
+                    return
             except DriverError as err:
                 self._unsettled(delivery.ident, err)
                 await asyncio.sleep(backoff.next_s())
-        else:
-            return  # withdrawn meanwhile
-        self.trouble = ""
-        intake.carried(delivery)
 
-    async def _carry_out(self, connection: Connection, delivery: BrokerDelivery, outcome: Outcome) -> None:
-        if outcome.letter is not None:
+    def _settled(self, intake: Intake, delivery: BrokerDelivery) -> None:
+        self.trouble = ""
+        if delivery.outcome is None:
+            intake.gone(delivery)
+        else:
+            intake.carried(delivery)
+
+    async def _carry_out(self, connection: Connection, delivery: BrokerDelivery) -> None:
+        outcome = delivery.outcome
+        if outcome is None:
+            await connection.publish((delivery.job,))
+        elif outcome.letter is not None:
             await self._dead.bury(connection.letters, outcome.letter)
+            delivery.outcome = replace(outcome, letter=None)  # one letter is enough, whatever becomes of the ack
             if not delivery.acked:
                 await connection.ack((delivery,))
         elif outcome.action is Action.REJECT and not delivery.acked:
+            delivery.going_back = outcome.redeliver  # what comes from now on is the redelivery
             await connection.reject(delivery, outcome)
         elif outcome.redeliver:
             copy = delivery.job.again(outcome.delay_s, outcome.headers)
