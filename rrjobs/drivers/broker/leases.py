@@ -25,9 +25,11 @@ class Leases(Generic[T]):
         """How long a lease is, where only a connection can tell."""
         self._period_s = lease_s / PART
 
-    def add(self, identity: str, handle: T) -> None:
-        """From now on; a later handle of the same message takes the place of the earlier one."""
+    def add(self, identity: str, handle: T) -> bool:
+        """From now on; a later handle of the same message takes the place of the earlier one. Whether it was new."""
+        new = identity not in self._held
         self._held[identity] = handle
+        return new
 
     def discard(self, identity: str) -> None:
         """It is settled; safe twice."""

@@ -170,7 +170,8 @@ class NatsConnection:
         if arrivals is None:
             return
         receipt = receipt_of(incoming.reply)
-        self._leases.add(str(receipt.sequence), receipt)
+        if not self._leases.add(str(receipt.sequence), receipt) and self._puller is not None:
+            self._puller.settled(1)  # it takes one place, however often it is delivered
         subject, data = incoming.subject, incoming.data
         try:
             job, reason = decode_job(data, subject, incoming.headers(), self._pipeline, self._priority), ""

@@ -7,6 +7,7 @@ from house import answer, eventually, until
 from test_broker_driver import Bench, job
 
 from rrjobs.drivers.broker.delivery import BrokerDelivery
+from rrjobs.drivers.broker.leases import Leases
 from rrjobs.drivers.broker.letters import BrokerLetters
 from rrjobs.errors import BrokerRefused, ConnectionLost, DriverError, PushRefused, ReceiptsLost
 from rrjobs.pipeline.outcome import Action, Counter, Outcome
@@ -219,3 +220,10 @@ async def test_what_is_done_is_not_made_a_letter_by_its_many_redeliveries(tmp_pa
         bench.driver.arrived(BrokerDelivery(job("a"), bench.driver, 2, connection, "a", redelivered=10, exact=True))
         await bench.settled()
         assert bench.broker.acked == ["a", "a"] and not bench.broker.dead
+
+
+def test_a_lease_tells_whether_its_message_was_held_already():
+    leases = Leases(30.0)
+    assert leases.add("a", 1) and not leases.add("a", 2) and len(leases) == 1
+    leases.discard("a")
+    assert leases.add("a", 3)
