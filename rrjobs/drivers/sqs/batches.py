@@ -25,25 +25,33 @@ Start = Callable[[Coroutine[Any, Any, None]], object]
 class Call:
     """What one caller waits for: a trouble for each of its entries, None for those that are done."""
 
-    __slots__ = ("asked", "done", "left", "troubles")
+    __slots__ = ("asked", "done", "left", "lost", "troubles")
 
     def __init__(self, entries: int) -> None:
         self.troubles: list[Trouble | None] = [None] * entries
         self.left = entries
         self.asked = 0  # requests that the service may have had, with entries of this call
+        self.lost = ""  # why some of them have no answer
         self.done: asyncio.Future[list[Trouble | None]] = asyncio.get_running_loop().create_future()
 
     def settled(self, place: int, trouble: Trouble | None) -> None:
         """One entry has its answer."""
         self.troubles[place] = trouble
-        self.left -= 1
-        if not self.left and not self.done.done():
-            self.done.set_result(self.troubles)
+        self._less()
 
     def failed(self, reason: str) -> None:
-        """There is no answer for one of them, and so none for the call."""
-        if not self.done.done():
-            self.done.set_exception(ConnectionLost(reason, sent=self.asked > 0))
+        """One entry has none, and so the call has none, once all have theirs or not."""
+        self.lost = self.lost or reason
+        self._less()
+
+    def _less(self) -> None:
+        self.left -= 1
+        if self.left or self.done.done():
+            return
+        if self.lost:
+            self.done.set_exception(ConnectionLost(self.lost, sent=self.asked > 0))
+        else:
+            self.done.set_result(self.troubles)
 
 
 class Entry:
@@ -70,6 +78,8 @@ class Batches:
         self._slots = slots
         self._patience_s = patience_s
         self._running = 0
+        self._idle = asyncio.Event()
+        self._idle.set()
         self._waiting: deque[Entry] = deque()
 
     async def do(self, entries: Sequence[dict[str, Any]], sizes: Sequence[int] = ()) -> list[Trouble | None]:
@@ -84,12 +94,13 @@ class Batches:
             self._waiting.append(Entry(call, place, params, sizes[place] if sizes else 0, deadline))
         while self._running < min(self._slots, (len(self._waiting) + MOST_AT_ONCE - 1) // MOST_AT_ONCE):
             self._running += 1
+            self._idle.clear()
             self._start(self._run())
-        try:
-            return await call.done
-        finally:
-            if call.done.done() and not call.done.cancelled():
-                call.done.exception()
+        return await call.done
+
+    async def idle(self) -> None:
+        """Wait until no request is under way."""
+        await self._idle.wait()
 
     async def _run(self) -> None:
         backoff = Backoff(0.05, 2.0)
@@ -109,6 +120,8 @@ class Batches:
             raise
         finally:
             self._running -= 1
+            if not self._running:
+                self._idle.set()
 
     def _lost(self, taken: Sequence[Entry], reason: str) -> None:
         waiting = [*taken, *self._waiting]
@@ -125,7 +138,7 @@ class Batches:
             if taken and size + entry.size > MOST_BYTES:
                 break
             self._waiting.popleft()
-            if not entry.call.done.done():
+            if not entry.call.done.cancelled():
                 taken.append(entry)
                 size += entry.size
         return taken

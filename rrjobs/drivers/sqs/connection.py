@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Coroutine, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -24,6 +25,11 @@ from rrjobs.errors import ConnectionLost, DriverError, ReceiptsLost
 from rrjobs.pipeline.history import History, history_of
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import DONE, Outcome
+
+ANSWERS_S = 1.0
+"""How long pushes that are under way when a connection is lost may still get their answers: a service that refuses one
+request answers the others too.
+"""
 
 LINGER_S = 4.0
 """How long a close waits for requests that stand, so that what they bring can go back."""
@@ -54,6 +60,7 @@ class SqsConnection:
         self._broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._tasks: set[asyncio.Task[None]] = set()
         self._receiver: Receiver | None = None
+        self._sender: Sender | None = None
         self._arrivals: Arrivals | None = None
         api.on_end = self._broken.set_result
 
@@ -73,7 +80,7 @@ class SqsConnection:
 
     async def publish(self, jobs: Sequence[Job]) -> None:
         """See Connection."""
-        await self._sender.send(jobs)
+        await self._send(jobs)
 
     async def consume(self, arrivals: Arrivals) -> None:
         """See Connection."""
@@ -125,7 +132,7 @@ class SqsConnection:
         if not await self._holds.surely([receipt]):
             self._let_go((delivery,))
             raise ReceiptsLost("SQS has given it to somebody else: its visibility timeout was over", (delivery,))
-        await self._sender.send((copy,), unique=f"copy-of-{receipt.message_id}")
+        await self._send((copy,), f"copy-of-{receipt.message_id}")
         delivery.outcome = DONE  # whatever becomes of the original: there is one copy, and no other
         await self.ack((delivery,))
 
@@ -141,14 +148,26 @@ class SqsConnection:
         """See Connection."""
         if self._receiver is not None:
             self._receiver.stop()
-            if not self._api.over:
-                await self._receiver.ended(LINGER_S)
+        if self._api.over:
+            await self._answered()
+        elif self._receiver is not None:
+            await self._receiver.ended(LINGER_S)
         self._api.end("the connection was closed")
         for task in self._tasks:
             task.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._api.close()
+
+    async def _send(self, jobs: Sequence[Job], unique: str = "") -> None:
+        assert self._sender is not None
+        await self._sender.send(jobs, unique)
+
+    async def _answered(self) -> None:
+        if self._sender is not None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(ANSWERS_S):
+                    await self._sender.ended()
 
     def _arrived(self, message: Message) -> None:
         arrivals = self._arrivals
@@ -174,7 +193,7 @@ class SqsConnection:
             else:
                 job = decode_job(message, self._pipeline, self._priority)
                 job.delay_s = wait.copy_s
-                await self._sender.send((job,), unique=f"copy-of-{receipt.message_id}")
+                await self._send((job,), f"copy-of-{receipt.message_id}")
                 await self._holds.delete([receipt])
         except ConnectionLost:
             return

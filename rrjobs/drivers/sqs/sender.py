@@ -61,6 +61,10 @@ class Sender:
                 trouble = Trouble(Kind.REFUSED, f"it takes messages of {self._most_bytes} bytes")
                 raise self._refusal(job, message.size, trouble, accepted)
 
+    async def ended(self) -> None:
+        """Wait until what is under way has its answer."""
+        await self._batches.idle()
+
     def _message(self, job: Job, more: Mapping[str, bytes] | None) -> Message:
         kept_s = 0 if self._config.is_fifo else MOST_DELAY_S
         return encode_job(job, time.time() + job.delay_s if job.delay_s > kept_s else 0.0, more)

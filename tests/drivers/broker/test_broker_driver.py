@@ -12,6 +12,7 @@ from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import BrokerUnreachable, ConnectionLost, PushRefused, PushUnknown, ReceiptsLost
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.judge import PolicyJudge
+from rrjobs.pipeline.policy import Policy
 from rrjobs.runtime.eager import rest_of
 from rrjobs.runtime.events import Events
 
@@ -317,3 +318,19 @@ async def test_what_the_broker_takes_back_is_dropped_unstarted_and_meets_its_out
         answer(again)
         await bench.settled()
         assert bench.broker.acked == ["b", "a", "c"] and await bench.sink.quiet()
+
+
+async def test_a_letter_whose_message_could_not_be_acked_is_kept_once(tmp_path):
+    async with Bench(FakeBroker(), tmp_path) as bench:
+        await bench.driver.push([job("a", auto_ack=False)])
+        connection = bench.broker.connections[0]
+
+        async def cut(deliveries):
+            bench.broker.cut()
+            raise ConnectionLost("cut")
+
+        connection.ack = cut
+        bench.driver.judge = PolicyJudge(Policy(max_crashes=1))
+        crash(await bench.sink.take())
+        await eventually(lambda: bench.broker.acked == ["a"], "the redelivery is acked")
+        assert [letter.id for letter in bench.broker.dead] == ["a"] and await bench.sink.quiet()
