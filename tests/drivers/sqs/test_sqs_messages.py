@@ -69,7 +69,10 @@ async def test_a_message_that_is_too_big_is_refused_with_its_size_and_the_others
             with pytest.raises(PushRefused, match=rf"does not take job big of {size // 1000}\d\d\d bytes") as refused:
                 await one.push(*jobs)
             assert refused.value.accepted == 13
-        seen = {(await one.sink.take()).job.id for _ in range(13 + fits)}
+        taken = await one.sink.takes(13 + fits)
+        for delivery in taken:
+            answer(delivery)
+        seen = {delivery.job.id for delivery in taken}
         assert seen == {*(f"a{number}" for number in range(12)), "z", *(["big"] if fits else [])}
 
 

@@ -29,7 +29,7 @@ async def test_refused_at_the_start_it_says_whose_credentials_and_never_the_secr
 
 
 async def test_credentials_that_expire_are_said_so_and_new_ones_go_on(gate, pipeline):
-    async with pipeline(gate) as one:
+    async with pipeline(gate, timeout_s=3.0) as one:
         await one.push(one.job("held"))
         held = await one.sink.take()
         gate.fails("*", "ExpiredToken", 403, "The security token included in the request is expired", times=0)
