@@ -42,4 +42,4 @@ lock: ## compile the locked requirements again
 	@.venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 --extra dev pyproject.toml -o requirements-dev.txt
 	@.venv/bin/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --universal --python-version 3.11 tests/servers/ministack.in -o tests/servers/ministack.txt
 
-.PHONY: help run test check bench servers doctor lock
+.PHONY: help run test check bench servers doctor soak lock

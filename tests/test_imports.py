@@ -76,3 +76,8 @@ def test_an_import_upwards_is_found_where_only_the_type_checker_looks():
 
 def test_an_import_upwards_is_found_inside_a_function():
     assert complaints("def f():\n    from rrjobs import app\n", "pipeline") == ["line 2: pipeline imports rrjobs.app"]
+
+
+def test_every_test_file_has_a_name_of_its_own():
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert sorted({name for name in names if names.count(name) > 1}) == []

@@ -137,8 +137,8 @@ def foreign_headers(table: Mapping[str, Any]) -> Headers:
 
 def _identity(job: Job, properties: Properties, content: Content) -> str:
     """Of a message of others, as good as can be: a copy for another run has another attempt."""
-    if attributes.ID not in properties.headers:
-        return properties.message_id or blake2b(content.body, digest_size=12).hexdigest()
+    if attributes.ID not in properties.headers:  # nothing keeps others from giving one id to two messages
+        return f"{properties.message_id}/{blake2b(content.body, digest_size=12).hexdigest()}"
     attempt = job.headers.get(ATTEMPT)
     return f"{job.id}/{attempt[0] if attempt else 1}/{zlib.crc32(content.body):x}"
 

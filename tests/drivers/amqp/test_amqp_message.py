@@ -253,3 +253,10 @@ def test_the_tag_of_a_delivery_is_read():
 def test_values_of_tables_are_what_they_say():
     table = b"\x01dD\x02" + struct.pack(">i", 1234) + b"\x01TT" + struct.pack(">Q", 5) + b"\x01uu" + b"\xff\xff"
     assert decode_table(table, 0, len(table)) == {"d": Decimal(2, 1234), "T": Moment(5), "u": 65535}
+
+
+def test_two_messages_of_others_with_one_id_are_two_messages():
+    def identity(body: bytes) -> str:
+        return decode_job(foreign({}, body, message_id="m"), True, "p", 1).identity
+
+    assert identity(b"x") == identity(b"x") != identity(b"y")
