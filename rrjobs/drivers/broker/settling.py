@@ -14,7 +14,7 @@ from rrjobs.drivers.broker.delivery import WITHDRAWN, BrokerDelivery
 from rrjobs.drivers.broker.intake import Intake
 from rrjobs.drivers.broker.letters import BrokerLetters
 from rrjobs.errors import ConnectionLost, DriverError, ReceiptsLost
-from rrjobs.pipeline.outcome import DONE, Action
+from rrjobs.pipeline.outcome import Action
 from rrjobs.runtime.events import Events
 
 
@@ -120,8 +120,6 @@ class Settling:
                 raise
             except ReceiptsLost as err:
                 self._superseded(err)
-                if delivery.outcome is not None and delivery.outcome.action is Action.REQUEUE:
-                    delivery.outcome = DONE  # the copy is kept
                 if delivery.tag is receipt:
                     intake.superseded(delivery)
                     return
