@@ -97,8 +97,8 @@ class Connection(Protocol):
     async def again(self, delivery: BrokerDelivery, copy: Job) -> None:
         """Keep the copy, confirmed; only then let go of the original. Raises DriverError when it is not kept.
 
-        Once the copy is kept the outcome of the original becomes DONE, so that no second copy is made of it. A receipt
-        that is found to be lost before is ReceiptsLost: nothing was copied, and the redelivery meets the outcome.
+        A receipt that is found to be lost before the copy is ReceiptsLost: the redelivery meets the outcome. A driver
+        whose ack can find that after the copy sets the outcome of the original to DONE in between: one copy is enough.
         """
         ...
 
