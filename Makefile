@@ -8,9 +8,9 @@ run: ## set up this machine and run the example: HTTP on 8080, a job pipeline, P
 	@.ci/setup run
 	@.venv/bin/rrjobs run -c config/any.yaml
 
-test: ## set up this machine and run all tests
+test: ## set up this machine and run all tests, in TEST_PROCESSES=4 processes side by side
 	@.ci/setup test
-	@$(PYTHON) -m pytest -q
+	@$(PYTHON) -m pytest -q -n $${TEST_PROCESSES:-4} --dist loadgroup
 	@if [ -f php/phpunit.xml ]; then phpunit -c php/phpunit.xml; fi
 
 check: ## formatting, lint, types

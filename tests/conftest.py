@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import hypothesis
+import ports
 import pytest
 import server_process
 import uvloop
+from grouping import ByBroker
 from server_process import EXAMPLES, ServerProcess
 from servers.fixtures import (  # noqa: F401 - fixtures for every test
     beanstalkd,
@@ -47,10 +49,15 @@ LEAK_GRACE_S = 3.0
 StartServer = Callable[..., ServerProcess]
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> ByBroker:
+    """With `-n`: who runs what."""
+    return ByBroker(config, log)
+
+
 @pytest.fixture
 def free_port() -> Callable[[], int]:
     """Makes ports nobody listens on."""
-    return server_process.free_port
+    return ports.free_port
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import json
 import os
-import random
 import select
 import signal
 import socket
@@ -25,16 +24,6 @@ EXAMPLES = ROOT / "php" / "examples"
 _COUNTER = itertools.count()
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 40.0
-
-
-def free_port() -> int:
-    """A port nobody listens on, below the range from which the kernel gives ports to clients."""
-    while True:
-        port = random.randint(18000, 32000)
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(("127.0.0.1", port))
-            return port
 
 
 def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 15.0) -> Any:

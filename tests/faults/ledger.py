@@ -11,7 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from server_process import ROOT, ServerProcess, free_port, wait_until
+from ports import free_port
+from server_process import ROOT, ServerProcess, wait_until
 
 from rrjobs.errors import RpcError
 from rrjobs.rpc.client import RpcClient

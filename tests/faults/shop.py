@@ -10,7 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from server_process import ROOT, ServerProcess, free_port, wait_until
+from ports import free_port
+from server_process import ROOT, ServerProcess, wait_until
 
 from rrjobs.rpc.client import RpcClient
 

@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from server_process import ServerProcess, alive, free_port, wait_until
+from ports import free_port
+from server_process import ServerProcess, alive, wait_until
 from shop import Customers, Shop
 
 ROUNDS = int(os.environ.get("SOAK_ROUNDS", "1"))

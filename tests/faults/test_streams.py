@@ -70,10 +70,16 @@ def unread(pid: int) -> int:
         os.close(fd)
 
 
+def stopped(pid: int) -> bool:
+    """Whether a stop has come into force: until then the process may still read."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
 def test_behind_a_stream_that_loses_its_input_only_what_may_run_twice_goes_to_another_worker(site):
     server = site(prefetch=4)
     (worker,) = server.workers()
     os.kill(worker, signal.SIGSTOP)
+    wait_until(lambda: stopped(worker), "the worker reads no more")
     clients = []
     for head in ["GET /stream", *["POST /", "PUT /"] * 4]:
         clients.append(socket.create_connection(("127.0.0.1", port_of(server)), 20))

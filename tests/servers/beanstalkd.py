@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from server_process import free_port
+from ports import free_port
 
 from servers.binaries import program
 from servers.process import Server

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from server_process import free_port
+from ports import free_port
 
 from servers.binaries import program
 from servers.cache import KAFKA_JARS, jars

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
-from server_process import free_port
+from ports import free_port
 
 from servers.binaries import beside_python, program
 from servers.certificates import Certificates

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import quote
 
-from server_process import free_port
+from ports import free_port
 
 from servers.binaries import program
 from servers.certificates import Certificates

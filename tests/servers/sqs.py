@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from server_process import free_port
+from ports import free_port
 
 from servers.binaries import program
 from servers.cache import ELASTICMQ_JARS, jars, ministack

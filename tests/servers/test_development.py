@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ports import LAST
 from server_process import alive, descendants, wait_until
 
 from servers import proxy_control
@@ -23,7 +24,9 @@ def ports(free_port) -> dict[str, str]:
     """A port for each variable, with room for the proxies above."""
     chosen: dict[str, str] = {}
     for place in PLACES:
-        chosen[place.variable] = str(next(p for p in iter(free_port, None) if not accepts(p + PROXY_OFFSET)))
+        chosen[place.variable] = str(
+            next(p for p in iter(free_port, None) if p + PROXY_OFFSET < LAST and not accepts(p + PROXY_OFFSET))
+        )
     return chosen | {"PROXY_CONTROL_PORT": str(free_port())}
 
 

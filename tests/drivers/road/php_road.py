@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from server_process import ROOT, ServerProcess, free_port, wait_until
+from ports import free_port
+from server_process import ROOT, ServerProcess, wait_until
 
 from rrjobs.rpc.client import RpcClient
 
