@@ -200,9 +200,10 @@ class LinkProxy:
         self._changed.set()
 
     async def _close(self) -> None:
-        self._refuse_and_cut()
+        """Cut again and again: a connection that was on its way becomes a link after the first cut."""
         self._weather.clear()
-        await self._reached(lambda: not self._links, DEADLINE_S)
-        while self._serving:  # connections that were on their way
-            await asyncio.wait(self._serving, timeout=0.01)
-            self._refuse_and_cut()
+        async with asyncio.timeout(DEADLINE_S):
+            while self._serving:
+                self._refuse_and_cut()
+                await asyncio.wait(self._serving, timeout=0.01)
+        self._listen_no_more()

@@ -95,7 +95,7 @@ def test_the_link_is_cut_around_a_push(ledger, stage, moment, share):
     some_have_run(book, 5)
     way, pattern = (Direction.UP, stage.publish_bytes) if moment == "publish" else (Direction.DOWN, stage.confirm_bytes)
     trap = stage.proxy.trap(way, pattern, Fault.CUT, forward=share)
-    book.push(5)
+    book.push(1)  # Kafka would spread several over partitions, and confirm them in other bytes
     trap.wait(20)
     book.push(5)
     assert len(book.accepted) >= 10
