@@ -100,6 +100,7 @@ def _tell(row: Mapping[str, Any]) -> None:
         rate = row["rate"]
         told.append(f"rate={rate['limit']}/{rate['per_s']:g}")
         told += [f"rate.key={rate['key']}"] if rate["key"] else []
+    told += [f"ordering=key ordering_key={row['ordering_key']}"] if row["ordering_key"] else []
     counts = "" if row["running"] is None else f"  running={row['running']} held={row['held']}"
     click.echo(f"{row['pipeline']}: {' '.join(told) or 'no limits'}{counts}")
     if row["held_why"]:

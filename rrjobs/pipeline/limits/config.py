@@ -1,7 +1,7 @@
 """The keys of a pipeline that limit it, in the file, in declarations and in changes at run time."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from pydantic import ValidationError, model_validator
 
@@ -46,9 +46,19 @@ class LimitsConfig(Section):
         0, "Most jobs that run at once for one value of `concurrency_key`; 0 is no limit.", unit="jobs"
     )
     rate: RateConfig | None = setting(None, "How many jobs may begin in a time; without it any number.")
+    ordering: Literal["none", "key"] = setting(
+        "none",
+        "`key`: jobs with one value of the header `ordering_key` run one after another, in the order in which they "
+        "came.",
+    )
+    ordering_key: str = setting("", "Header by which `ordering: key` goes; jobs without it are in no order.")
 
     def limits(self) -> Limits:
         """As the pipeline uses them; raises LimitsError."""
+        if self.ordering == "key" and not self.ordering_key:
+            raise LimitsError("ordering: key needs an ordering_key, the header that names what belongs together")
+        if self.ordering_key and self.ordering != "key":
+            raise LimitsError("ordering_key needs `ordering: key`")
         return Limits(
             self.reserve,
             self.max_workers,
@@ -56,6 +66,7 @@ class LimitsConfig(Section):
             self.concurrency,
             self.concurrency_key,
             self.rate.value() if self.rate else None,
+            self.ordering_key,
         )
 
     @model_validator(mode="after")
@@ -64,7 +75,16 @@ class LimitsConfig(Section):
         return self
 
 
-KEYS: tuple[str, ...] = ("reserve", "max_workers", "aging_s", "concurrency_key", "concurrency", "rate")
+KEYS: tuple[str, ...] = (
+    "reserve",
+    "max_workers",
+    "aging_s",
+    "concurrency_key",
+    "concurrency",
+    "rate",
+    "ordering",
+    "ordering_key",
+)
 
 
 MISPLACED: Mapping[str, str] = {
@@ -74,6 +94,8 @@ MISPLACED: Mapping[str, str] = {
     "concurrency": "pipelines limit what runs at once; for requests there is pool.max_queue_size",
     "concurrency_key": "pipelines limit what runs at once; for requests there is pool.max_queue_size",
     "rate": "pipelines have a rate; requests are limited in a proxy",
+    "ordering": "requests have no order among them; pipelines have",
+    "ordering_key": "requests have no order among them; pipelines have",
 }
 """What is said where somebody writes these keys for requests."""
 

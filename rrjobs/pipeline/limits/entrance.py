@@ -161,8 +161,7 @@ class Entrance:
         limits = self.limits
         told: Mapping[str, str] = {
             MAX: f"max_workers, {limits.max_workers} are running",
-            VALUE: f"concurrency, {limits.concurrency} are running for each of {groups} values of "
-            f"`{limits.concurrency_key}`",
+            VALUE: self._value_is_busy(groups),
             SHARE: "the workers that are free are kept for others (reserve)",
             ROOM: "the shared queue is full (jobs.pipeline_size)",
             PAUSED: "the pipeline is paused",
@@ -171,3 +170,10 @@ class Entrance:
             next_in_s = self.gate.next_in_s() if self.gate else 0.0
             return f"rate, {limits.rate} have begun" + (f", the next may in {next_in_s:.1f} s" if next_in_s else "")
         return told[why]
+
+    def _value_is_busy(self, groups: int) -> str:
+        limits = self.limits
+        each = f"for each of {groups} values of"
+        if limits.ordering_key:
+            return f"ordering, one that came before them runs {each} `{limits.ordering_key}`"
+        return f"concurrency, {limits.concurrency} are running {each} `{limits.concurrency_key}`"

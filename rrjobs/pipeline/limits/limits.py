@@ -39,6 +39,7 @@ class Rate:
 class Limits:
     """`reserve` workers are kept free for the pipeline, `max_workers` is the most it has, `concurrency` the most for
     one value of the header `concurrency_key`; waiting `aging_s` counts as much as a priority one lower. 0: no limit.
+    Jobs with one value of the header `ordering_key` run one after another, in the order in which they came.
     """
 
     reserve: int = 0
@@ -47,6 +48,7 @@ class Limits:
     concurrency: int = 0
     concurrency_key: str = ""
     rate: Rate | None = None
+    ordering_key: str = ""
 
     def __post_init__(self) -> None:
         complaint = (
@@ -61,21 +63,25 @@ class Limits:
             raise LimitsError("concurrency needs a concurrency_key, the header whose values it counts")
         if self.concurrency_key and not self.concurrency:
             raise LimitsError("concurrency_key needs a concurrency, how many may run for each of its values")
+        if self.concurrency and self.ordering_key:
+            raise LimitsError("concurrency cannot go with `ordering: key`, by which one job of a key runs at once")
 
     @property
     def gated(self) -> bool:
         """Whether any of its jobs may have to wait for another one to end, or for time to pass."""
-        return bool(self.max_workers or self.concurrency or self.rate)
+        return bool(self.max_workers or self.concurrency or self.rate or self.ordering_key)
 
     def __str__(self) -> str:
         told = [f"{key}={getattr(self, key):g}" for key in ("reserve", "max_workers", "aging_s") if getattr(self, key)]
         told += [f"concurrency={self.concurrency} for each `{self.concurrency_key}`"] if self.concurrency else []
         told += [f"rate={self.rate}"] if self.rate else []
+        told += [f"ordering by `{self.ordering_key}`"] if self.ordering_key else []
         return " ".join(told) or "none"
 
     def told(self) -> Mapping[str, object]:
         """As JSON has it; what is no limit is null."""
-        return {name: value or None for name, value in asdict(self).items()}
+        told: dict[str, object] = {name: value or None for name, value in asdict(self).items()}
+        return {**told, "ordering": "key" if self.ordering_key else None}
 
 
 def _outside(name: str, value: float, least: float, most: float) -> str:

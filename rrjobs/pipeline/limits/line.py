@@ -1,5 +1,6 @@
 """Groups of held deliveries, and the order in which groups get their turn: by the first delivery of each."""
 
+from bisect import insort
 from heapq import heappop, heappush
 
 from rrjobs.pipeline.delivery import JobDelivery
@@ -15,15 +16,22 @@ GroupKey = tuple[str | None, str, str | None, Member]
 
 
 class Value:
-    """One value of the header that `concurrency` counts by: its running deliveries, and groups that wait for one."""
+    """One value of the header that `concurrency` or `ordering` goes by: its groups, how many of its deliveries run, and
+    the groups that wait for one to end.
+    """
 
     __slots__ = ("groups", "name", "running", "waiting")
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.groups = 0
+        self.groups: set[Group] = set()
         self.running = 0
         self.waiting: list[Group] = []
+
+    def earlier(self, group: "Group") -> bool:
+        """Whether another group holds one that came before the first of this one."""
+        number = group.held[0][1]
+        return any(other.held and other.held[0][1] < number for other in self.groups)
 
 
 class Group:
@@ -60,6 +68,25 @@ class Group:
     def pop(self) -> Held:
         """The first."""
         return heappop(self.held)
+
+
+class OrderedGroup(Group):
+    """The first is the one that came first, whatever the priorities."""
+
+    __slots__ = ()
+
+    def add(self, held: Held) -> bool:
+        """See Group."""
+        insort(self.held, held, key=_number)
+        return self.held[0] is held
+
+    def pop(self) -> Held:
+        """See Group."""
+        return self.held.pop(0)
+
+
+def _number(held: Held) -> int:
+    return held[1]
 
 
 class Line:

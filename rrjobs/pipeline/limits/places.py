@@ -7,7 +7,7 @@ from typing import Protocol
 from rrjobs.pipeline.delivery import JobDelivery
 from rrjobs.pipeline.job import NO_HEADERS
 from rrjobs.pipeline.limits.limits import Limits
-from rrjobs.pipeline.limits.line import Group, GroupKey, Member, Value
+from rrjobs.pipeline.limits.line import Group, GroupKey, Member, OrderedGroup, Value
 from rrjobs.pipeline.limits.share import Share, Waiter
 from rrjobs.pipeline.limits.timers import Timers
 from rrjobs.pipeline.limits.window import Cancellable, Window
@@ -47,7 +47,8 @@ class Places:
         self._windows: dict[str, Window] = {}
         self._waiting: dict[str, list[Group]] = {}
         self._sweeper: Cancellable | None = None
-        self._keyed = bool(limits.concurrency or (limits.rate and limits.rate.key))
+        self._keyed = bool(limits.concurrency or limits.ordering_key or (limits.rate and limits.rate.key))
+        self._most = 1 if limits.ordering_key else limits.concurrency
 
     @property
     def groups(self) -> Iterable[Group]:
@@ -61,8 +62,7 @@ class Places:
 
     def group_of(self, delivery: JobDelivery) -> Group:
         """What this one counts against."""
-        limits = self._limits
-        value = _header(delivery, limits.concurrency_key) if limits.concurrency else None
+        value = self._value_of(delivery)
         window = self._window_key(delivery)
         pool = self._shares.pool_of(delivery)
         member = self._shares.share(pool).member(delivery) if pool is not None else _NOBODY
@@ -72,7 +72,9 @@ class Places:
     def blocked(self, group: Group) -> str:
         """What one more of this group has to wait for; "" for nothing."""
         value = group.value
-        if value is not None and value.running >= self._limits.concurrency:
+        if value is not None and value.running >= self._most:
+            return VALUE
+        if type(group) is OrderedGroup and value is not None and group.held and value.earlier(group):
             return VALUE
         if group.pool is not None and not self._shares.share(group.pool).free(group.member):
             return SHARE
@@ -115,7 +117,7 @@ class Places:
         del self._groups[group.key]
         value = group.value
         if value is not None:
-            value.groups -= 1
+            value.groups.discard(group)
             if not value.groups:
                 del self._values[value.name]
 
@@ -191,14 +193,22 @@ class Places:
             self._sweep()
 
     def _new_group(self, key: GroupKey) -> Group:
-        name = key[0]
-        value = None
-        if name is not None:
-            value = self._values.get(name) or Value(name)
-            value.groups += 1
-            self._values[name] = value
-        group = self._groups[key] = Group(key, value, self._window(key[1]))
+        name, window = key[0], self._window(key[1])
+        if name is None:
+            group = self._groups[key] = Group(key, None, window)
+            return group
+        value = self._values.setdefault(name, Value(name))
+        kind = OrderedGroup if self._limits.ordering_key else Group
+        group = self._groups[key] = kind(key, value, window)
+        value.groups.add(group)
         return group
+
+    def _value_of(self, delivery: JobDelivery) -> str | None:
+        """None for one that counts with no other: jobs without a key have no order among them."""
+        limits = self._limits
+        if limits.ordering_key:
+            return _header(delivery, limits.ordering_key) or None
+        return _header(delivery, limits.concurrency_key) if limits.concurrency else None
 
     def _window_key(self, delivery: JobDelivery) -> str:
         """Values begin with a sign of their own: one of them may be empty."""

@@ -21,9 +21,9 @@ SLACK = 1 + 1 / PARTS
 URGENT = 3
 
 rates = st.builds(Rate, st.integers(1, 3), st.sampled_from([1.0, 5.0]), st.sampled_from(["", "tenant", "user"]))
-keys = st.sampled_from([(0, ""), (1, "tenant"), (2, "tenant"), (1, "user")])
+keys = st.sampled_from([(0, "", ""), (1, "tenant", ""), (2, "tenant", ""), (1, "user", ""), (0, "", "tenant")])
 limits = st.builds(
-    lambda reserve, most, key, rate: Limits(reserve, most, 0.0, key[0], key[1], rate),
+    lambda reserve, most, key, rate: Limits(reserve, most, 0.0, key[0], key[1], rate, key[2]),
     st.sampled_from([0, 0, 1, 2]),
     st.sampled_from([0, 0, 1, 3]),
     keys,
@@ -109,6 +109,9 @@ class GateModel(RuleBasedStateMachine):
         key = bounds.concurrency_key
         if key and sum(value_of(one, key) == value_of(delivery, key) for one in same) >= bounds.concurrency:
             return "concurrency"
+        ordered = value_of(delivery, bounds.ordering_key)
+        if ordered and any(value_of(one, bounds.ordering_key) == ordered for one in same):
+            return "ordering"
         if bounds.rate is not None:
             value = value_of(delivery, bounds.rate.key)
             unstarted = [one for one in same if self.where[one] == "queued" and one not in self.was_lent]
@@ -127,7 +130,7 @@ class GateModel(RuleBasedStateMachine):
             why = self.allowed(delivery, others)
             assert not why, f"{delivery.ident} went on in spite of {why} against {self.limits}"
             held = [one for one in self.out(delivery.pipeline, "held") if self.same_group(one, delivery)]
-            earlier = [one for one in held if (one.priority, self.numbers[one]) < self.place(delivery)]
+            earlier = [one for one in held if self.place(one) < self.place(delivery)]
             assert not earlier, f"{delivery.ident} overtook {[one.ident for one in earlier]}"
             assert delivery.pipeline not in self.paused
         self.was_lent.discard(delivery)
@@ -140,10 +143,17 @@ class GateModel(RuleBasedStateMachine):
             self.starts[delivery.pipeline].append((self.clock.now, delivery))
 
     def place(self, delivery):
-        return delivery.priority, self.numbers[delivery]
+        ordered = value_of(delivery, self.limits[delivery.pipeline].ordering_key)
+        return 0 if ordered else delivery.priority, self.numbers[delivery]
 
     def same_group(self, one, other):
         bounds = self.limits[one.pipeline]
+        if bounds.ordering_key:
+            key = value_of(one, bounds.ordering_key)
+            if key != value_of(other, bounds.ordering_key):
+                return False
+            if key:
+                return True
         names = [bounds.concurrency_key, bounds.rate.key if bounds.rate else ""]
         return self.member(one) == self.member(other) and all(value_of(one, k) == value_of(other, k) for k in names)
 
@@ -169,7 +179,7 @@ class GateModel(RuleBasedStateMachine):
     def number_of(self, delivery):
         if not hasattr(self, "numbers"):
             self.numbers, self.was_lent = {}, set()
-        self.numbers[delivery] = len(self.numbers)
+        self.numbers[delivery] = max(self.numbers.values(), default=0) + 1
 
     # workers
 
@@ -227,7 +237,11 @@ class GateModel(RuleBasedStateMachine):
         for name in PIPELINES if everybody else (pipeline,):
             restricted = any(self.limits[other].reserve for other in PIPELINES if other != name)
             if self.gated(name) or self.limits[name].gated or restricted:
-                for one in self.out(name, "queued"):
+                queued = self.out(name, "queued")
+                if not self.gated(name):  # nobody has counted arrivals: they come as the queue has them
+                    for one in sorted(queued, key=lambda one: (one.priority, self.numbers[one])):
+                        self.numbers[one] = max(self.numbers.values()) + 1
+                for one in queued:
                     self.where[one] = "held"
 
     @rule(pipeline=st.sampled_from(PIPELINES))

@@ -163,6 +163,22 @@ def test_the_command_line_shows_and_changes_limits(serve):
     server.done(3)
 
 
+def test_jobs_of_one_key_run_in_order_whatever_their_priorities_also_when_that_is_set_at_run_time(serve):
+    server = serve({"work": {}})
+    changed = server.process.cli("jobs", "limits", "set", "work", "ordering=key", "ordering_key=tenant")
+    assert changed.stdout.startswith("work: ordering=key ordering_key=tenant"), changed.stderr
+    for number, priority in enumerate((30, 20, 10)):
+        for tenant in ("a", "b"):
+            server.push("work", f"{tenant}-{number}", ms=300, priority=priority, tenant=tenant)
+    wait_until(lambda: "ordering, one that came before them runs" in server.limits("work")["held_why"], "some are held")
+    server.done(6)
+    assert [server.at_once(tenant) for tenant in ("a", "b")] == [1, 1]
+    for tenant in ("a", "b"):
+        assert [one for one in server.started() if one.startswith(tenant)] == names(tenant, 3)
+    off = server.process.cli("jobs", "limits", "set", "work", "ordering=off", "ordering_key=off")
+    assert off.stdout.startswith("work: no limits")
+
+
 @pytest.mark.parametrize(
     ("arguments", "error"),
     [
