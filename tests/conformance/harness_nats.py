@@ -13,7 +13,7 @@ from rrjobs.runtime.section import Section
 
 class NatsHarness(Harness):
     driver = "nats"
-    abilities = Abilities(most_bytes=1_048_576, returns_in_order=False)
+    abilities = Abilities(most_bytes=1_048_576, returns_in_order=False, redelivers_at_once=False)
     fixtures: ClassVar = ("nats", "link_proxy", "unique_name")
 
     def __init__(self, nats: Any, link_proxy: Any, unique_name: Any) -> None:

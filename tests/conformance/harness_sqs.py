@@ -16,7 +16,7 @@ MOST_BYTES = 1_048_576
 
 class SqsHarness(Harness):
     driver = "sqs"
-    abilities = Abilities(ordered=False, most_bytes=MOST_BYTES, returns_in_order=False)
+    abilities = Abilities(ordered=False, most_bytes=MOST_BYTES, returns_in_order=False, redelivers_at_once=False)
     fixtures: ClassVar = ("ministack", "link_proxy", "unique_name")
 
     def __init__(self, ministack: Any, link_proxy: Any, unique_name: Any) -> None:

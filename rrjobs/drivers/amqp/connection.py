@@ -20,6 +20,7 @@ from rrjobs.drivers.amqp.receiving import Receiver
 from rrjobs.drivers.amqp.topology import Topology
 from rrjobs.drivers.amqp.words import refusal
 from rrjobs.drivers.broker.connection import Arrivals, Counts
+from rrjobs.drivers.broker.copying import replace_by_copy
 from rrjobs.drivers.broker.delivery import BrokerDelivery
 from rrjobs.errors import BrokerRefused, ConnectionLost, DriverError
 from rrjobs.pipeline.job import Job
@@ -110,12 +111,11 @@ class AmqpConnection:
         elif self._plan.quorum and not outcome.delay_s:
             self._live().nack((_tag(delivery),), requeue=True)
         else:
-            await self.again(delivery, delivery.job.again(outcome.delay_s, outcome.headers))
+            await replace_by_copy(self, delivery, delivery.job.again(outcome.delay_s, outcome.headers))
 
-    async def again(self, delivery: BrokerDelivery, copy: Job) -> None:
+    async def keep_copy(self, delivery: BrokerDelivery, copy: Job) -> None:
         """See Connection."""
         await self._press.keep(copy)
-        self._live().ack((_tag(delivery),))
 
     async def lost(self) -> str:
         """See Connection."""

@@ -96,10 +96,9 @@ class BeanstalkConnection:
         else:
             await self.ack((delivery,))
 
-    async def again(self, delivery: BrokerDelivery, copy: Job) -> None:
+    async def keep_copy(self, delivery: BrokerDelivery, copy: Job) -> None:
         """See Connection."""
         await self.publish((copy,))
-        await self.ack((delivery,))
 
     async def lost(self) -> str:
         """See Connection."""

@@ -56,7 +56,7 @@ class Arrivals(Protocol):
 class Connection(Protocol):
     """One live connection of one pipeline. Every call may raise ConnectionLost, and is bounded by its caller.
 
-    `ack`, `give_back`, `reject` and `again` are never called twice for one delivery, nor for deliveries of another
+    `ack`, `give_back`, `reject` and `keep_copy` are never called twice for one delivery, nor for deliveries of another
     connection. `publish` may be called by several tasks at once.
     """
 
@@ -83,7 +83,7 @@ class Connection(Protocol):
         ...
 
     async def ack(self, deliveries: Sequence[BrokerDelivery]) -> None:
-        """Done with them. Raises ReceiptsLost where the broker would not hear of some, as does `again` of its one."""
+        """Done with them. Raises ReceiptsLost where the broker would not hear of some, as `keep_copy` of its one."""
         ...
 
     async def give_back(self, deliveries: Sequence[BrokerDelivery]) -> None:
@@ -94,11 +94,11 @@ class Connection(Protocol):
         """The program refused it: the broker's own way, with or without redelivery (RoadRunner's nack)."""
         ...
 
-    async def again(self, delivery: BrokerDelivery, copy: Job) -> None:
-        """Keep the copy, confirmed; only then let go of the original. Raises DriverError when it is not kept.
+    async def keep_copy(self, delivery: BrokerDelivery, copy: Job) -> None:
+        """The broker has confirmed the copy that is to take the place of this one, which its caller acks then.
 
-        A receipt that is found to be lost before the copy is ReceiptsLost: the redelivery meets the outcome. A driver
-        whose ack can find that after the copy sets the outcome of the original to DONE in between: one copy is enough.
+        Raises DriverError when it is not kept, ReceiptsLost when the receipt is found to be lost before: then there is
+        no copy, and the redelivery meets the outcome.
         """
         ...
 

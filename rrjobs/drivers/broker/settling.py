@@ -10,6 +10,7 @@ from dataclasses import replace
 
 from rrjobs.drivers.broker.backoff import Backoff
 from rrjobs.drivers.broker.connection import Connection
+from rrjobs.drivers.broker.copying import replace_by_copy
 from rrjobs.drivers.broker.delivery import WITHDRAWN, BrokerDelivery
 from rrjobs.drivers.broker.intake import Intake
 from rrjobs.drivers.broker.letters import BrokerLetters
@@ -151,7 +152,7 @@ class Settling:
             if delivery.acked:
                 await connection.publish((copy,))
             else:
-                await connection.again(delivery, copy)
+                await replace_by_copy(connection, delivery, copy)
         elif not delivery.acked:
             await connection.ack((delivery,))
 

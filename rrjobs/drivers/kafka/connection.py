@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import aiokafka.errors as errors
 
 from rrjobs.drivers.broker.connection import Arrivals, Counts
+from rrjobs.drivers.broker.copying import replace_by_copy
 from rrjobs.drivers.broker.delivery import WITHDRAWN, BrokerDelivery
 from rrjobs.drivers.kafka.client import said
 from rrjobs.drivers.kafka.clients import Clients
@@ -92,13 +93,13 @@ class KafkaConnection:
     async def reject(self, delivery: BrokerDelivery, outcome: Outcome) -> None:
         """RoadRunner forgets a nack, or makes a copy and leaves the original; here either settles it."""
         if outcome.redeliver:
-            await self.publish((delivery.job.again(outcome.delay_s, outcome.headers),))
-        await self.ack((delivery,))
+            await replace_by_copy(self, delivery, delivery.job.again(outcome.delay_s, outcome.headers))
+        else:
+            await self.ack((delivery,))
 
-    async def again(self, delivery: BrokerDelivery, copy: Job) -> None:
+    async def keep_copy(self, delivery: BrokerDelivery, copy: Job) -> None:
         """See Connection."""
         await self.publish((copy,))
-        await self.ack((delivery,))
 
     async def lost(self) -> str:
         """See Connection."""

@@ -117,10 +117,9 @@ class NatsConnection:
         if not outcome.redeliver and self._config.delete_after_ack:
             await self._remove((_receipt(delivery).sequence,))
 
-    async def again(self, delivery: BrokerDelivery, copy: Job) -> None:
+    async def keep_copy(self, delivery: BrokerDelivery, copy: Job) -> None:
         """See Connection."""
         await self.publish((copy,))
-        await self.ack((delivery,))
 
     async def lost(self) -> str:
         """See Connection."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from rrjobs.drivers.broker.connection import Arrivals, Counts
+from rrjobs.drivers.broker.copying import replace_by_copy
 from rrjobs.drivers.broker.delivery import BrokerDelivery
 from rrjobs.drivers.broker.leases import Leases
 from rrjobs.drivers.sqs.api import Api
@@ -24,7 +25,7 @@ from rrjobs.drivers.sqs.sender import Sender
 from rrjobs.errors import ConnectionLost, DriverError, ReceiptsLost
 from rrjobs.pipeline.history import History, history_of
 from rrjobs.pipeline.job import Job
-from rrjobs.pipeline.outcome import DONE, Outcome
+from rrjobs.pipeline.outcome import Outcome
 
 ANSWERS_S = 1.0
 """How long pushes that are under way when a connection is lost may still get their answers: a service that refuses one
@@ -119,22 +120,20 @@ class SqsConnection:
         """As RoadRunner: retained where that is wanted, else again, whether it asks for it or not."""
         if outcome.redeliver or not self._config.retain_failed_jobs:
             headers = outcome.headers or _next_run(delivery)
-            await self.again(delivery, delivery.job.again(outcome.delay_s, headers))
+            await replace_by_copy(self, delivery, delivery.job.again(outcome.delay_s, headers))
             return
         if self._config.error_visibility_timeout:
             await self._holds.hide([_receipt(delivery)], self._config.error_visibility_timeout)
         delivery.outcome = replace(outcome, redeliver=True)  # it comes again, and is to be run
         self._let_go((delivery,))
 
-    async def again(self, delivery: BrokerDelivery, copy: Job) -> None:
+    async def keep_copy(self, delivery: BrokerDelivery, copy: Job) -> None:
         """See Connection. Nothing is copied of what is somebody else's meanwhile."""
         receipt = _receipt(delivery)
         if not await self._holds.surely([receipt]):
             self._let_go((delivery,))
             raise ReceiptsLost("SQS has given it to somebody else: its visibility timeout was over", (delivery,))
         await self._send((copy,), f"copy-of-{receipt.message_id}")
-        delivery.outcome = DONE  # whatever becomes of the original: there is one copy, and no other
-        await self.ack((delivery,))
 
     async def lost(self) -> str:
         """See Connection."""

@@ -137,9 +137,8 @@ class FakeConnection:
         else:
             await self.ack((delivery,))
 
-    async def again(self, delivery: BrokerDelivery, copy: Job) -> None:
+    async def keep_copy(self, delivery: BrokerDelivery, copy: Job) -> None:
         await self.publish((copy,))
-        await self.ack((delivery,))
 
     async def lost(self) -> str:
         return await asyncio.shield(self.gone)

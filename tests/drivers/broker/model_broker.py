@@ -13,7 +13,7 @@ from rrjobs.errors import BrokerUnreachable, ConnectionLost, DriverError, PushRe
 from rrjobs.pipeline.dead_letter import DeadLetter
 from rrjobs.pipeline.history import history_of
 from rrjobs.pipeline.job import Job
-from rrjobs.pipeline.outcome import DONE, Action, Outcome
+from rrjobs.pipeline.outcome import Action, Outcome
 
 PREFETCH = 4
 
@@ -274,10 +274,8 @@ class ModelConnection:
             self.broker.take_back([message])
             self.broker.feed()
 
-    async def again(self, delivery: BrokerDelivery, copy: Job) -> None:
+    async def keep_copy(self, delivery: BrokerDelivery, copy: Job) -> None:
         await self.publish((copy,))
-        delivery.outcome = DONE
-        await self.ack((delivery,))
 
     async def lost(self) -> str:
         return await asyncio.shield(self.gone)

@@ -10,7 +10,7 @@ from rrjobs.drivers.broker.delivery import BrokerDelivery
 from rrjobs.drivers.broker.leases import Leases
 from rrjobs.drivers.broker.letters import BrokerLetters
 from rrjobs.errors import BrokerRefused, ConnectionLost, DriverError, PushRefused, ReceiptsLost
-from rrjobs.pipeline.outcome import DONE, Action, Counter, Outcome
+from rrjobs.pipeline.outcome import Action, Counter, Outcome
 
 
 class LastingBroker(FakeBroker):
@@ -163,16 +163,20 @@ async def test_a_copy_that_is_kept_is_not_made_again_for_a_receipt_that_was_lost
         delivery = await bench.sink.take()
         connection = bench.broker.connections[0]
 
-        async def again(original, copy):
-            original.outcome = DONE  # the copy is kept
-            raise ReceiptsLost("visible again", (original,))
+        copies = []
 
-        connection.again = again
+        async def keep_copy(original, copy):
+            copies.append(copy)
+
+        async def ack(originals):
+            raise ReceiptsLost("visible again", originals)
+
+        connection.keep_copy, connection.ack = keep_copy, ack
         asked_again(delivery)
         await bench.settled()
         bench.broker.cut()
         await eventually(lambda: bench.broker.acked == ["a"], "the redelivery is acked")
-        assert await bench.sink.quiet() and not bench.broker.queue_
+        assert len(copies) == 1 and await bench.sink.quiet() and not bench.broker.queue_
 
 
 async def test_a_letter_is_kept_once_when_looking_for_room_fails(tmp_path):
