@@ -14,4 +14,5 @@ async def replace_by_copy(connection: Connection, delivery: BrokerDelivery, copy
     """
     await connection.keep_copy(delivery, copy)
     delivery.outcome = DONE
+    delivery.going_back = False  # also of one that was rejected: what comes from now on is a message that is done
     await connection.ack((delivery,))

@@ -29,7 +29,8 @@ class BrokerDelivery(JobDelivery):
     same one with a newer receipt. Where it can also name another message (AMQP's own have no ids), `repeats` is whether
     this can be a redelivery. `redelivered` counts the earlier deliveries of it that the broker knows of.
     `acked` while its outcome is open: it runs at most once, and has begun. `going_back`: it is on its way to
-    the broker, unstarted or rejected, and may come again before the broker has said that it has it.
+    the broker, unstarted or rejected, and may come again before the broker has said that it has it. `remembered`: the
+    outcome that waits for its redelivery.
     """
 
     __slots__ = (
@@ -42,6 +43,7 @@ class BrokerDelivery(JobDelivery):
         "key",
         "outcome",
         "redelivered",
+        "remembered",
         "repeats",
     )
 
@@ -66,6 +68,7 @@ class BrokerDelivery(JobDelivery):
         self.repeats = repeats
         self.exact = exact
         self.outcome: Outcome | None = None
+        self.remembered: Outcome | None = None
         self.acked = False
         self.going_back = False
         self.beginner: Beginner | None = None

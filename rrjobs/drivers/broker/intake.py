@@ -89,7 +89,7 @@ class Intake:
         comes_again = outcome is not None and outcome.action is Action.REJECT and outcome.redeliver
         forgettable = delivery.acked or delivery.exact or delivery.connection is WITHDRAWN
         if forgettable and not comes_again:
-            self._memory.done(delivery.identity, delivery.outcome)
+            self._memory.done(delivery.identity, delivery.remembered or delivery.outcome)
         self._forget(delivery)
 
     def superseded(self, delivery: BrokerDelivery) -> None:
@@ -192,8 +192,12 @@ class Intake:
         return None
 
     def _orphan(self, delivery: BrokerDelivery) -> None:
-        if delivery.outcome is not None:
-            self._memory.keep(delivery.identity, delivery.outcome, only=delivery.exact)
+        outcome, before = delivery.outcome, delivery.remembered
+        if before is not None and outcome is not before:  # its copy or letter is safe since then: one is enough
+            self._memory.done(delivery.identity, before)
+        elif outcome is not None:
+            self._memory.keep(delivery.identity, outcome, only=delivery.exact)
+            delivery.remembered = outcome
         self._forget(delivery)
 
     def _forget(self, delivery: BrokerDelivery) -> None:

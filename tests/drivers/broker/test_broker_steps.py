@@ -179,6 +179,31 @@ async def test_a_copy_that_is_kept_is_not_made_again_for_a_receipt_that_was_lost
         assert len(copies) == 1 and await bench.sink.quiet() and not bench.broker.queue_
 
 
+async def test_a_copy_under_way_when_its_original_is_withdrawn_is_the_only_one(tmp_path):
+    async with Bench(FakeBroker(), tmp_path) as bench:
+        await bench.driver.push([job("a")])
+        delivery = await bench.sink.take()
+        connection = bench.broker.connections[0]
+        copies, acked = [], []
+
+        async def keep_copy(original, copy):
+            bench.driver.withdraw(lambda one: one is original)
+            copies.append(copy)
+
+        async def ack(deliveries):
+            acked.extend(deliveries)
+
+        connection.keep_copy, connection.ack = keep_copy, ack
+        asked_again(delivery)
+        await eventually(lambda: acked == [delivery], "the copy is there, and its original acked")
+        await eventually(lambda: bench.driver._intake._memory._done, "the message is known to be done")
+        again = BrokerDelivery(job("a"), bench.driver, 7, connection, delivery.identity, redelivered=1)
+        bench.driver.arrived(again)
+        await eventually(lambda: acked == [delivery, again], "the redelivery is acked")
+        assert len(copies) == 1 and await bench.sink.quiet()
+        connection.unacked.clear()
+
+
 async def test_a_letter_is_kept_once_when_looking_for_room_fails(tmp_path):
     class Store:
         def __init__(self):
