@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
 from rrjobs.drivers.beanstalk.config import BeanstalkConfig, BeanstalkSection
@@ -140,16 +140,18 @@ class BeanstalkConnection:
     async def _watching(self) -> Wire:
         wire = await self._open()
         tube = self._config.tube.encode()
-        await wire.ask(b"watch %s\r\n" % tube)
-        if tube != b"default":
-            await wire.ask(b"ignore default\r\n")
+        with _closed_unless_ready(wire):
+            await wire.ask(b"watch %s\r\n" % tube)
+            if tube != b"default":
+                await wire.ask(b"ignore default\r\n")
         return wire
 
     async def _using(self, tube: str) -> Wire:
         wire = await self._open()
-        reply = await wire.ask(b"use %b\r\n" % tube.encode())
-        if reply.word != b"USING":
-            raise BrokerRefused(f"beanstalkd at {self._section.addr} refuses tube {tube}: {reply.word.decode()}")
+        with _closed_unless_ready(wire):
+            reply = await wire.ask(b"use %b\r\n" % tube.encode())
+            if reply.word != b"USING":
+                raise BrokerRefused(f"beanstalkd at {self._section.addr} refuses tube {tube}: {reply.word.decode()}")
         return wire
 
     async def _put_letters(self, bodies: Sequence[bytes]) -> None:
@@ -229,3 +231,13 @@ class BeanstalkConnection:
         self._tasks.discard(task)
         if not task.cancelled() and (err := task.exception()) is not None:
             self._lost(str(err))
+
+
+@contextlib.contextmanager
+def _closed_unless_ready(wire: Wire) -> Iterator[None]:
+    """A wire that is refused or cancelled before its owner has it is closed here: nobody else knows it."""
+    try:
+        yield
+    except BaseException:
+        wire.abort()
+        raise

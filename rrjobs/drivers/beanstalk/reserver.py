@@ -157,8 +157,7 @@ class Reserver:
 
     def _learned(self, job: "_Learning", stats: Reply) -> None:
         if stats.word != b"OK":  # gone meanwhile: somebody deleted it
-            job.wire.held -= 1
-            self._held -= 1
+            self.settled((Reserved(job.wire, job.number, 0, 0),))
             return
         priority, earlier = history_of(stats.body)
         self._arrived(Reserved(job.wire, job.number, priority, earlier), job.body)

@@ -36,6 +36,7 @@ class Link:
         self._up = asyncio.Event()
         self._down = asyncio.Event()
         self._closed = asyncio.Event()
+        self._connecting: asyncio.Timeout | None = None
         self._works = False
         self._down_since = asyncio.get_running_loop().time()
 
@@ -99,10 +100,12 @@ class Link:
             await self._down.wait()
 
     async def close(self) -> None:
-        """No more connections. The task in `run` ends once `serve` has ended. Safe twice."""
+        """No more connections; one that is being made is given up. `run` ends once `serve` has ended. Safe twice."""
         self._closed.set()
         self._up.set()
         self._down.set()
+        if self._connecting is not None and not self._connecting.expired():
+            self._connecting.reschedule(asyncio.get_running_loop().time())
         if (connection := self.current) is not None:
             self._disconnected()
             await _close(connection)
@@ -113,6 +116,8 @@ class Link:
             try:
                 connection = await self._connect()
             except DriverError as err:
+                if self._closed.is_set():
+                    return None
                 self._lost(str(err))
                 await self._pause(backoff.next_s())
                 continue
@@ -126,11 +131,13 @@ class Link:
 
     async def _connect(self) -> Connection:
         try:
-            async with asyncio.timeout(CONNECT_S):
+            async with asyncio.timeout(CONNECT_S) as self._connecting:
                 return await self._broker.connect()
         except TimeoutError as err:
             text = f"{self._broker.name} broker at {self._broker.place} did not answer within {CONNECT_S:g} s"
             raise BrokerUnreachable(text) from err
+        finally:
+            self._connecting = None
 
     def _connected(self, connection: Connection) -> None:
         self.current = connection
