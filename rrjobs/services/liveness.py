@@ -28,6 +28,10 @@ class WatchedPool(Protocol):
     @property
     def ready(self) -> int: ...
     @property
+    def working(self) -> int: ...
+    @property
+    def booting(self) -> int: ...
+    @property
     def exec_ttl_s(self) -> float: ...
 
     def running(self) -> Sequence[Running]:
@@ -94,8 +98,8 @@ class Liveness:
         still_s = self._clock() - seen.moved_at
         if still_s < self._limit_s(self._pools[pool]):
             return self._stuck_worker(self._pools[pool])
-        busy = "although a worker is free" if self._pools[pool].ready else "all its workers are busy"
-        return f"{seen.waiting} waiting for pool {pool}, and none was finished for {still_s:.0f} s: {busy}"
+        why = _at(self._pools[pool])
+        return f"{seen.waiting} waiting for pool {pool}, and none was finished for {still_s:.0f} s: {why}"
 
     def _stuck_worker(self, pool: WatchedPool) -> str:
         """Why deliveries that one worker has do not move while others may; `exec_ttl` of 0 excuses nobody."""
@@ -111,8 +115,9 @@ class Liveness:
         return ""
 
     def _limit_s(self, pool: WatchedPool) -> float:
-        """Busy workers may take as long as `exec_ttl` lets them; a free one has no excuse."""
-        return self._liveness_s if pool.ready else max(self._liveness_s, pool.exec_ttl_s)
+        """Busy workers may take as long as `exec_ttl` lets them; free ones, or none at all, have no excuse."""
+        busy = pool.working and not pool.ready
+        return max(self._liveness_s, pool.exec_ttl_s) if busy else self._liveness_s
 
     def _look(self, pool: str, seen: _Seen) -> None:
         executed, waiting = self._progress.executed(pool), self._progress.behind(pool)
@@ -131,3 +136,14 @@ class Liveness:
             seen.told = bool(reason)
         look_s = min(MAX_LOOK_S, self._liveness_s / LOOKS)
         self._timer = asyncio.get_running_loop().call_later(look_s, self._look_again)
+
+
+def _at(pool: WatchedPool) -> str:
+    """What its workers are at, where deliveries wait and none is finished."""
+    if pool.ready:
+        return "although a worker is free"
+    if pool.working:
+        return "all its workers are busy"
+    if pool.booting:
+        return f"none of its workers is ready, {pool.booting} starting"
+    return "it has no worker"

@@ -41,7 +41,7 @@ class Borrower(Protocol):
         ...
 
     def short_of_workers(self) -> None:
-        """A worker is gone, or a fresh one could not be made: ask again if deliveries wait."""
+        """The number of workers has changed, or a fresh one could not be made: ask again if deliveries wait."""
         ...
 
     def swallows(self, mode: str) -> None:
@@ -210,6 +210,7 @@ class Pool:
             try:
                 await self._boot_many(1)
                 self._target += 1
+                self._tell_borrower()  # it became free before it counted
             finally:
                 self._refill()  # while it was booted, it stood for any that ended
             self._moved_by_hand(1)
@@ -281,6 +282,9 @@ class Pool:
         if worker in self.idle:
             self.idle.remove(worker)
         self._refill()
+        self._tell_borrower()
+
+    def _tell_borrower(self) -> None:
         if self.borrower is not None:
             self.borrower.short_of_workers()
 
@@ -414,8 +418,8 @@ class Pool:
             await asyncio.sleep(FIRST_BACKOFF_S)
         finally:
             self._booting -= 1
-        if self.borrower is not None and not self._stopping:
-            self.borrower.short_of_workers()
+        if not self._stopping:
+            self._tell_borrower()
 
     def _moved_by_hand(self, by: int) -> None:
         if self._scaler is not None:

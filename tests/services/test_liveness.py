@@ -14,7 +14,8 @@ class Pool:
     name = "jobs"
 
     def __init__(self, exec_ttl_s: float = 0.0) -> None:
-        self.ready = 0
+        self.ready = self.booting = 0
+        self.working = 1
         self.exec_ttl_s = exec_ttl_s
         self.at: list[Running] = []
 
@@ -73,6 +74,14 @@ async def test_a_free_worker_beside_waiting_deliveries_is_named(watch):
     one = watch(exec_ttl_s=600.0)
     one.counts.waiting, one.pool.ready = 1, 1
     assert one.after(61).endswith("although a worker is free")
+
+
+@pytest.mark.parametrize(("booting", "why"), [(0, "it has no worker"), (3, "none of its workers is ready, 3 starting")])
+async def test_a_pool_without_a_working_worker_has_no_excuse_and_says_so(watch, booting, why):
+    one = watch(exec_ttl_s=600.0)
+    one.counts.waiting, one.pool.working, one.pool.booting = 2, 0, booting
+    assert one.after(59) == ""
+    assert one.after(2) == f"2 waiting for pool jobs, and none was finished for 61 s: {why}"
 
 
 async def test_nothing_to_do_is_no_standstill_however_long(watch):

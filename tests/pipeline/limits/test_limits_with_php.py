@@ -84,6 +84,15 @@ def test_workers_stay_free_for_a_pipeline_and_for_urgent_jobs(serve):
     assert {"vip-1", "urgent-1"} <= set(server.started()[:4])
 
 
+def test_a_worker_that_is_added_takes_what_a_reservation_holds_back_at_once(serve):
+    server = serve({"bulk": {}, "vip": {"reserve": 1}}, num_workers=2)
+    server.push("bulk", *names("bulk", 2), ms=6000)
+    wait_until(lambda: server.limits("bulk")["held"] == 1, "the second one waits for a worker that is kept for others")
+    server.call("informer.AddWorker", "jobs")
+    wait_until(lambda: len(server.started()) == 2, "the second one starts")
+    assert server.at_once("bulk") == 2
+
+
 def test_a_flood_starves_an_unimportant_job_unless_its_waiting_counts(serve):
     pipelines: dict[str, Any] = {"flood": {}, "old": {"aging_s": 0.01}, "never": {}}
     server = serve(pipelines, num_workers=1)
