@@ -19,6 +19,8 @@ from rrjobs.rpc.client import RpcClient
 
 PREFETCH = 4
 WORKERS = 2
+LOG_TAIL = 20_000
+"""Characters of a server's output that a failed test shows."""
 
 
 class Ledger:
@@ -119,6 +121,7 @@ class Ledger:
         return Counter((ident, int(attempt)) for ident, _, attempt, _ in starts)
 
     def close(self) -> None:
-        """Whatever happened, nothing is left."""
-        for server in self._servers:
+        """Whatever happened, nothing is left; what the servers wrote is shown where the test failed."""
+        for number, server in enumerate(self._servers):
+            print(f"--- server {number} of {self.folder}, process {server.pid}\n{server.output[-LOG_TAIL:]}")
             server.close()

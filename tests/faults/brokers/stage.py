@@ -21,6 +21,10 @@ class Stage(ABC):
     """Bytes that pass on their way up with a push."""
     confirm_bytes: ClassVar[bytes]
     """Bytes that pass on their way down with its confirmation."""
+    delivery_bytes: ClassVar[bytes]
+    """Bytes that pass on their way down with a job."""
+    ack_bytes: ClassVar[bytes]
+    """Bytes that pass on their way up with an ack."""
 
     server: Server
     proxy: LinkProxy

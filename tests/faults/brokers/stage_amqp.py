@@ -12,6 +12,8 @@ class AmqpStage(Stage):
     fixtures = ("rabbitmq", "link_proxy", "unique_name")
     publish_bytes = b"\x00\x3c\x00\x28"  # Basic.Publish
     confirm_bytes = b"\x00\x3c\x00\x50"  # Basic.Ack
+    delivery_bytes = b"\x00\x3c\x00\x3c"  # Basic.Deliver
+    ack_bytes = confirm_bytes
 
     def __init__(self, rabbitmq: RabbitMQ, link_proxy: Any, unique_name: Any) -> None:
         self.server = rabbitmq

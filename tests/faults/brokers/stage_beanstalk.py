@@ -11,6 +11,8 @@ class BeanstalkStage(Stage):
     driver = "beanstalk"
     publish_bytes = b"put "
     confirm_bytes = b"INSERTED "
+    delivery_bytes = b"RESERVED "
+    ack_bytes = b"delete "
 
     def __init__(self, start_broker: Any, link_proxy: Any, unique_name: Any) -> None:
         self.server = start_broker(Beanstalkd)

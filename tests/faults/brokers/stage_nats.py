@@ -11,6 +11,8 @@ class NatsStage(Stage):
     driver = "nats"
     publish_bytes = b"PUB work "
     confirm_bytes = b'{"stream":"work"'
+    delivery_bytes = b" $JS.ACK.work."
+    ack_bytes = b"PUB $JS.ACK.work."
 
     def __init__(self, start_broker: Any, link_proxy: Any, unique_name: Any) -> None:
         self.server = start_broker(Nats)

@@ -12,6 +12,8 @@ class SqsStage(Stage):
     lasting = False
     publish_bytes = b"SendMessageBatch"
     confirm_bytes = b"MD5OfMessageBody"
+    delivery_bytes = b"ReceiptHandle"
+    ack_bytes = b"DeleteMessageBatch"
 
     def __init__(self, start_broker: Any, link_proxy: Any, unique_name: Any) -> None:
         self.server = start_broker(Ministack)

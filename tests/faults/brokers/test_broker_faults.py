@@ -10,6 +10,8 @@ from server_process import wait_until
 from servers.link import Direction, Fault
 
 ROUNDS = int(os.environ.get("SOAK_ROUNDS", "1"))
+SHARES = [0.0, 0.5, 1.0]
+"""How much of the bytes that a trap waits for passes on: it cuts before, during and after them."""
 
 
 def check(book, extra: int) -> None:
@@ -86,7 +88,7 @@ def test_the_broker_is_frozen_for_a_while_and_readiness_tells(ledger, stage):
     check(book, 2 * stage.prefetch)
 
 
-@pytest.mark.parametrize("share", [0.0, 0.5, 1.0], ids=["before", "during", "after"])
+@pytest.mark.parametrize("share", SHARES, ids=["before", "during", "after"])
 @pytest.mark.parametrize("moment", ["publish", "confirm"])
 def test_the_link_is_cut_around_a_push(ledger, stage, moment, share):
     book = ledger()
@@ -101,6 +103,25 @@ def test_the_link_is_cut_around_a_push(ledger, stage, moment, share):
     assert len(book.accepted) >= 10
     book.settle()
     check(book, stage.prefetch)
+
+
+@pytest.mark.parametrize("moment", ["delivery", "ack"])
+def test_the_link_is_cut_around_a_delivery_and_around_an_ack(ledger, stage, moment):
+    book = ledger()
+    book.start()
+    book.push(5)
+    some_have_run(book, 5)
+    way, pattern = (Direction.DOWN, stage.delivery_bytes) if moment == "delivery" else (Direction.UP, stage.ack_bytes)
+    for share in SHARES * ROUNDS:
+        book.push(20, ms=5)
+        made = stage.proxy.made
+        trap = stage.proxy.trap(way, pattern, Fault.CUT, forward=share)
+        book.push(2)  # some of the others run still, but that is nowhere written
+        trap.wait(20)
+        stage.proxy.wait_for_made(made + 1, 30)  # now the next push knows that the link is gone
+    assert len(book.accepted) >= 5 + 20 * len(SHARES) * ROUNDS
+    book.settle()
+    check(book, len(SHARES) * ROUNDS * stage.prefetch)
 
 
 def test_the_link_is_cut_again_and_again_while_jobs_run(ledger, stage):
