@@ -42,7 +42,7 @@ class Ledger:
         self._rpc = f"tcp://127.0.0.1:{free_port()}"
         self.status = f"127.0.0.1:{free_port()}"
         self.environment = {"LEDGER": str(self.path)}
-        self._config = {
+        self.config: dict[str, Any] = {
             "server": {
                 "command": ["php", str(ROOT / "php/tests/workers/ledger.php")],
                 "env": self.environment,
@@ -63,19 +63,28 @@ class Ledger:
 
     def start(self) -> ServerProcess:
         """The next server in the same folder."""
-        self.server = ServerProcess(self.folder, self._config)
+        self.server = ServerProcess(self.folder, self.config)
         self._servers.append(self.server)
         return self.server.ready()
 
-    def push(self, number: int, **order: int) -> None:
-        """A batch; what is not acknowledged may or may not run."""
+    def push(self, number: int, delay_s: int = 0, **order: object) -> bool:
+        """A batch, and whether it was acknowledged; what is not may or may not run."""
         idents = [f"job-{self._pushed + at}" for at in range(number)]
         self._pushed += number
         payload = base64.b64encode(json.dumps(order).encode()).decode()
-        jobs = [{"id": one, "job": "ledger", "payload": payload, "options": {"pipeline": "work"}} for one in idents]
+        options = {"pipeline": "work", "delay": delay_s}
+        jobs = [{"id": one, "job": "ledger", "payload": payload, "options": options} for one in idents]
         with suppress(RpcError), RpcClient(self._rpc) as client:
             client.json("jobs.PushBatch", {"jobs": jobs})
             self.accepted += idents
+            return True
+        return False
+
+    def stat(self) -> dict[str, Any]:
+        """What the server says of the pipeline, its trouble too, which `jobs.Stat` has no place for."""
+        with RpcClient(self._rpc) as client:
+            (row,) = client.json("informer.Jobs", "jobs")
+        return dict(row)
 
     def kill_worker(self) -> None:
         """One of them, if there is any."""
@@ -93,10 +102,10 @@ class Ledger:
 
     def left(self) -> int:
         """Jobs waiting, delayed or running; more than any number when nobody can tell."""
-        with suppress(RpcError), RpcClient(self._rpc) as client:
-            (row,) = client.json("jobs.Stat", {})["stats"]
-            if not row.get("error"):
-                return sum(int(row.get(name, 0)) for name in ("active", "delayed", "reserved"))
+        with suppress(RpcError):
+            row = self.stat()
+            if not row["ErrorMessage"]:
+                return sum(int(row[name]) for name in ("Active", "Delayed", "Reserved"))
         return 1 << 62
 
     def settle(self, dead: int = 0) -> None:

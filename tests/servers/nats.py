@@ -1,6 +1,8 @@
 """NATS with JetStream: a current server or Debian's old one, alone or in a cluster; TLS and credentials on request."""
 
 import json
+import os
+import signal
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -43,6 +45,13 @@ class Nats(Server):
             self._settings["authorization"] = {"user": user, "password": password}
         if certificates:
             self._settings["tls"] = {"cert_file": str(certificates.cert), "key_file": str(certificates.key)}
+
+    def change_login(self, user: str, password: str) -> None:
+        """From now on only this one; whoever is connected with another is thrown out."""
+        self.user, self.password = user, password
+        self._settings["authorization"] = {"user": user, "password": password}
+        self.prepare()
+        os.kill(self.pid, signal.SIGHUP)
 
     @property
     def uri(self) -> str:

@@ -10,7 +10,7 @@ MAX_DELAY_S = 2**32 - 1
 _REASONS = {
     b"JOB_TOO_BIG": "a job is larger than beanstalkd takes (its option -z)",
     b"DRAINING": "beanstalkd is draining and takes no jobs",
-    b"OUT_OF_MEMORY": "beanstalkd is out of memory",
+    b"OUT_OF_MEMORY": "beanstalkd has no room: its memory is full, or the disk of its log (its option -b)",
     b"BURIED": "beanstalkd ran out of memory and buried the job",
 }
 

@@ -20,6 +20,10 @@ class Backoff:
         self._next_s = min(step_s * 2, self._longest_s)
         return step_s * random.uniform(0.5, 1.0)
 
+    def limit(self, longest_s: float) -> None:
+        """The next wait is no longer than this."""
+        self._next_s = min(self._next_s, longest_s)
+
     def reset(self) -> None:
         """All is well again."""
         self._next_s = self._first_s

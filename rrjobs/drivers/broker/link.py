@@ -17,6 +17,10 @@ from rrjobs.runtime.events import Events
 CONNECT_S = 20.0
 """One attempt to connect, log in and declare."""
 
+FLAPPING_S = 2.0
+"""The longest wait after the loss of a connection that worked: the broker is there, its link is bad. A longer one would
+stop a pipeline for half a minute at every cut of a link that is cut often."""
+
 CLOSE_S = 5.0
 """What a connection may take to be closed; a broker that does not answer is left."""
 
@@ -74,11 +78,14 @@ class Link:
             began = asyncio.get_running_loop().time()
             try:
                 reason = await serve(connection)
+                worked = self._works
             finally:
                 self._disconnected()
                 await _close(connection)
             if asyncio.get_running_loop().time() - began > CONNECT_S:
                 backoff.reset()
+            elif worked:
+                backoff.limit(FLAPPING_S)
             if not self._closed.is_set():
                 self._lost(reason)
                 await self._pause(backoff.next_s())

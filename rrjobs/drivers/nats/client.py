@@ -57,8 +57,7 @@ class Client:
             await self._let_go()
             reason = (self._said or str(err) or type(err).__name__).removeprefix("nats: ").strip("'")
             if "authorization" in reason.lower() or "authentication" in reason.lower():
-                who = section.user or ("with a token" if section.token else "without a user")
-                raise BrokerRefused(f"NATS at {place} refuses the login {who}: {reason}") from err
+                raise BrokerRefused(f"NATS at {place} refuses the login {login_of(section)}: {reason}") from err
             raise BrokerUnreachable(f"NATS at {place}: {reason}") from err
 
     async def close(self) -> None:
@@ -105,6 +104,21 @@ class Client:
 
 def place_of(section: NatsSection) -> str:
     """The address, without users and passwords."""
-    return ",".join(
-        one.strip().partition("://")[2].rpartition("@")[2] or one.strip() for one in section.addr.split(",")
-    )
+    return ",".join(host for _, host in _servers(section))
+
+
+def login_of(section: NatsSection) -> str:
+    """Whom the server is told that we are, without a password. The keys come before the address, as in the library."""
+    if section.user:
+        return section.user
+    login = next((login for login, _ in _servers(section) if login), "")
+    user, is_user, _ = login.partition(":")
+    if section.token or (login and not is_user):
+        return "with a token"
+    return user or (f"of {section.credentials}" if section.credentials else "without a user")
+
+
+def _servers(section: NatsSection) -> list[tuple[str, str]]:
+    """What is before and behind the @ of each address."""
+    parted = [one.strip().rpartition("://")[2].rpartition("@") for one in section.addr.split(",")]
+    return [(login, host) for login, _, host in parted]

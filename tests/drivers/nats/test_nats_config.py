@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 from pydantic import ValidationError
 
-from rrjobs.drivers.nats.client import place_of
+from rrjobs.drivers.nats.client import login_of, place_of
 from rrjobs.drivers.nats.config import NatsConfig, NatsSection
 from rrjobs.drivers.nats.driver import NatsDriver
 from rrjobs.drivers.nats.streams import covers
@@ -46,6 +46,22 @@ def test_an_address_of_another_kind_is_refused():
 
 def test_the_place_has_no_password():
     assert place_of(NatsSection(addr="nats://u:secret@a:1, tls://b:2,c:3")) == "a:1,b:2,c:3"
+
+
+@pytest.mark.parametrize(
+    "keys, login",
+    [
+        ({"addr": "nats://rr:secret@a:1"}, "rr"),
+        ({"addr": "nats://rr:secret@a:1", "user": "other"}, "other"),
+        ({"addr": "a:1", "user": "rr", "password": "secret"}, "rr"),
+        ({"addr": "nats://secret@a:1"}, "with a token"),
+        ({"token": "secret"}, "with a token"),
+        ({"credentials": "rr.creds"}, "of rr.creds"),
+        ({}, "without a user"),
+    ],
+)
+def test_a_login_is_named_wherever_it_was_written(keys, login):
+    assert login_of(NatsSection(**keys)) == login
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ class AmqpStage(Stage):
 
     def __init__(self, rabbitmq: RabbitMQ, link_proxy: Any, unique_name: Any) -> None:
         self.server = rabbitmq
+        self.login = "guest:guest"
         self.queue = unique_name("work")
         self.proxy = link_proxy(self.server.port)
 
     def sections(self) -> Mapping[str, Any]:
-        return {"amqp": {"addr": f"amqp://guest:guest@127.0.0.1:{self.proxy.port}/?heartbeat=2"}}
+        return {"amqp": {"addr": f"amqp://{self.login}@127.0.0.1:{self.proxy.port}/?heartbeat=2"}}
 
     def pipeline(self) -> dict[str, Any]:
         config = {

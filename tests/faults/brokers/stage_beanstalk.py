@@ -1,6 +1,7 @@
 """beanstalkd with a log that is synced at every job."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from servers.beanstalkd import Beanstalkd
@@ -23,3 +24,10 @@ class BeanstalkStage(Stage):
 
     def pipeline(self) -> dict[str, Any]:
         return {"driver": "beanstalk", "config": {"tube": "work", "prefetch": self.prefetch}}
+
+    def block_log(self) -> Path:
+        """As on a full disk, the next file of the log cannot be made: a folder has its name. Remove it to make room."""
+        last = max(int(path.suffix[1:]) for path in self.server.directory.glob("binlog.*"))
+        barrier = self.server.directory / f"binlog.{last + 1}"
+        barrier.mkdir()
+        return barrier

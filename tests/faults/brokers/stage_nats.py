@@ -19,7 +19,7 @@ class NatsStage(Stage):
         self.proxy = link_proxy(self.server.port)
 
     def sections(self) -> Mapping[str, Any]:
-        return {"nats": {"addr": f"nats://127.0.0.1:{self.proxy.port}"}}
+        return {"nats": {"addr": self.server.uri.replace(self.server.address, self.proxy.address)}}
 
     def pipeline(self) -> dict[str, Any]:
         config = {"stream": "work", "subject": "work", "prefetch": self.prefetch, "ack_wait": "3s"}
