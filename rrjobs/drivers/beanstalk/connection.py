@@ -187,7 +187,9 @@ class BeanstalkConnection:
             commands.setdefault(job.wire, []).append(command(job))
             self._leases.discard(str(job.number))
         replies = [wire.ask_all(those) for wire, those in commands.items()]
-        if replies:
+        if len(replies) == 1:
+            await replies[0]
+        else:
             await asyncio.gather(*replies)
         if self._reserver is not None:
             self._reserver.settled(jobs)

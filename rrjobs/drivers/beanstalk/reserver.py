@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from rrjobs.drivers.beanstalk.wire import Reply, Wire
-from rrjobs.errors import ConnectionLost
 
 
 class Reserved(NamedTuple):
@@ -38,6 +37,8 @@ class _Learning:
 Arrived = Callable[[Reserved, bytes], None]
 OpenWire = Callable[[], Awaitable[Wire]]
 
+_ASK = b"reserve-with-timeout 0\r\n"
+
 
 class Reserver:
     """`open_wire` gives a wire that watches the tube alone; `run` is its task; `room` says how many may come."""
@@ -49,30 +50,32 @@ class Reserver:
         self._arrived = arrived
         self.wires: list[Wire] = []
         self._asker: Wire | None = None
+        self._waiter: Wire | None = None
         self._dry = True
         self._asked = 0
+        self._most = 1
         self._learning: deque[_Learning] = deque()
         self._held = 0
         self._stopping = False
-        self._changed = asyncio.Event()
+        self._short = asyncio.Event()
         self._quiet = asyncio.Event()
 
     async def run(self) -> None:
-        """Until `stop`; raises ConnectionLost."""
+        """Open wires as they are needed, until `stop`; raises ConnectionLost."""
+        self._go_on()
         while not self._stopping:
-            if self._dry and not self._asked and self._held < self._prefetch:
-                await self._wait_for_one()
-            else:
-                self._ask()
-                self._changed.clear()
-                await self._changed.wait()
+            await self._short.wait()
+            self._short.clear()
+            if self._wants_waiter:
+                self.wires.append(await self._open_wire())
+                self._go_on()
 
     async def stop(self) -> None:
         """Once it returns nothing arrives any more."""
         self._stopping = True
         for wire in [wire for wire in self.wires if wire.waits]:
             self._drop(wire)
-        self._changed.set()
+        self._short.set()
         while self._asked or self._learning:
             self._quiet.clear()
             await self._quiet.wait()
@@ -82,14 +85,11 @@ class Reserver:
         for job in jobs:
             job.wire.held -= 1
         self._held -= len(jobs)
-        if not self._stopping:
-            if self._dry:
-                self._changed.set()
-            else:
-                self._ask()
+        self._go_on()
 
     def close(self) -> None:
         """All wires; what they hold is ready again."""
+        self._stopping = True
         for wire in list(self.wires):
             self._drop(wire)
 
@@ -98,47 +98,59 @@ class Reserver:
         self._asked = 0
         self._learning.clear()
         self._stopping = True
-        self._changed.set()
+        self._short.set()
         self._quiet.set()
 
-    async def _wait_for_one(self) -> None:
-        wire = next((wire for wire in self.wires if not wire.held), None)
-        if wire is None:
-            wire = await self._open_wire()
-            self.wires.append(wire)
+    @property
+    def _wants_waiter(self) -> bool:
+        """Whether one is to wait for a job, and none does. One wire asks at a time: two would get jobs in an order
+        that nobody knows.
+        """
+        return self._dry and not self._asked and self._waiter is None and self._held < self._prefetch
+
+    def _go_on(self) -> None:
+        """Ask for more, or wait for one."""
         if self._stopping:
             return
-        wire.waits = True
-        try:
-            reply = await wire.ask(self._wait)
-        except ConnectionLost:
-            if self._stopping:
+        if not self._dry:
+            self._ask()
+        elif self._wants_waiter:
+            wire = next((wire for wire in self.wires if not wire.held), None)
+            if wire is None:
+                self._short.set()
                 return
-            raise
-        finally:
-            wire.waits = False
+            self._waiter, wire.waits = wire, True
+            wire.send(self._wait, self._waited)
+
+    def _waited(self, reply: Reply) -> None:
+        wire, self._waiter = self._waiter, None
+        assert wire is not None
+        wire.waits = False
         if reply.word == b"RESERVED":
-            self._asker, self._dry = wire, False
+            self._asker, self._dry, self._most = wire, False, 1
             self._take(wire, reply)
+        self._go_on()
 
     def _ask(self) -> None:
-        """For as many as there is room for."""
+        """For as many as there is room for, but few at first: one that came alone is mostly the only one."""
         wire = self._asker
-        if wire is None or self._dry:
+        number = min(self._prefetch - self._held, self._most) - self._asked
+        if wire is None or number <= 0:
             return
-        for _ in range(self._prefetch - self._held - self._asked):
-            self._asked += 1
-            wire.send(b"reserve-with-timeout 0\r\n", lambda reply: self._answered(wire, reply))
+        self._asked += number
+        wire.send_all(_ASK * number, number, self._answered)
 
-    def _answered(self, wire: Wire, reply: Reply) -> None:
+    def _answered(self, reply: Reply) -> None:
         self._asked -= 1
         if reply.word == b"RESERVED":
-            self._take(wire, reply)
+            assert self._asker is not None
+            self._most = min(self._prefetch, self._most + 1)
+            self._take(self._asker, reply)
         else:
             self._dry = True
-        if self._dry and not self._asked:
-            self._changed.set()  # one wire asks at a time: two would get jobs in an order that nobody knows
-        self._is_quiet()
+        if not self._asked:
+            self._go_on()
+            self._is_quiet()
 
     def _take(self, wire: Wire, reply: Reply) -> None:
         """Its history is asked for, and once all before it have arrived it has too, whatever the wires."""

@@ -42,14 +42,24 @@ class Wire(asyncio.Protocol):
         self._futures: set[asyncio.Future[Any]] = set()
         self._buffer = b""
         self._out: list[bytes] = []
+        self._reading = False
         self._closed = ""
         self._loop = asyncio.get_running_loop()
 
     def send(self, command: bytes, done: Done) -> None:
         """Write a command with everything else of this turn. Raises ConnectionLost."""
-        self._begin()
-        self._out.append(command)
-        self._pending.append(done)
+        self.send_all(command, 1, done)
+
+    def send_all(self, commands: bytes, count: int, done: Done) -> None:
+        """Write so many commands; `done` is told the reply to each. Raises ConnectionLost."""
+        if self._closed:
+            raise ConnectionLost(self._closed)
+        if not self._out and not self._reading:
+            self._loop.call_soon(self._flush)
+        if not self._pending:
+            self._heard = self._loop.time()
+        self._pending.extend(repeat(done, count))
+        self._out.append(commands)
 
     def ask(self, command: bytes) -> "asyncio.Future[Reply]":
         """The same as a future, which fails with ConnectionLost."""
@@ -68,18 +78,8 @@ class Wire(asyncio.Protocol):
             if len(replies) == count and not future.done():
                 future.set_result(replies)
 
-        self._begin()
-        self._out.extend(commands)
-        self._pending.extend(repeat(done, count))
+        self.send_all(b"".join(commands), count, done)
         return future
-
-    def _begin(self) -> None:
-        if self._closed:
-            raise ConnectionLost(self._closed)
-        if not self._out:
-            self._loop.call_soon(self._flush)
-        if not self._pending:
-            self._heard = self._loop.time()
 
     def _promise(self) -> "asyncio.Future[Any]":
         """A future that fails when the connection is lost. Raises ConnectionLost."""
@@ -124,6 +124,7 @@ class Wire(asyncio.Protocol):
         self._heard = self._loop.time()
         buffer = self._buffer + data if self._buffer else data
         at = 0
+        self._reading = True
         try:
             while (found := _reply(buffer, at)) is not None:
                 reply, at = found
@@ -131,7 +132,10 @@ class Wire(asyncio.Protocol):
         except (ValueError, IndexError) as err:
             self._broken(f"beanstalkd sent what is no reply: {err}")
             return
+        finally:
+            self._reading = False
         self._buffer = buffer[at:] if at else buffer
+        self._flush()  # what the replies led to: at the end of this turn already, not of the next one
 
     def _flush(self) -> None:
         if self._out and self._transport is not None and not self._closed:

@@ -1,6 +1,7 @@
 """Behaviour of the driver on a real beanstalkd, seen by the reference client."""
 
 import asyncio
+import signal
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "conformance"))
 
 from harness_beanstalk import BeanstalkHarness
 from house import House, answer, eventually
+from servers.beanstalkd import Beanstalkd
 
 from rrjobs.drivers.beanstalk.item import decode_job, encode_job
 from rrjobs.errors import PushRefused
@@ -94,10 +96,6 @@ async def test_a_batch_with_one_job_too_big_is_refused_whole(house, client):
 
 
 async def test_a_draining_server_is_named(start_broker, tmp_path, link_proxy, unique_name):
-    import signal
-
-    from servers.beanstalkd import Beanstalkd
-
     own = start_broker(Beanstalkd)
     async with House(BeanstalkHarness(lambda *_, **__: own, link_proxy, unique_name), tmp_path) as one:
         own._process.send_signal(signal.SIGUSR1)
@@ -121,6 +119,32 @@ async def test_many_slow_jobs_do_not_block_the_settling_of_one(house):
         await eventually(lambda: _reserved(one, 4), "the one is settled while four run")
         for delivery in held:
             answer(delivery)
+        await one.idle()
+
+
+async def test_jobs_that_come_one_by_one_cost_the_server_few_requests(start_broker, tmp_path, link_proxy, unique_name):
+    own = start_broker(Beanstalkd)
+    harness = BeanstalkHarness(lambda *_, **__: own, link_proxy, unique_name)
+    with greenstalk.Client(("127.0.0.1", own.port)) as client:
+        async with House(harness, tmp_path, prefetch=64) as one:
+            for number in range(10):
+                await one.push(one.job(str(number)))
+                answer(await one.sink.take())
+                await one.idle()
+            assert client.stats()["cmd-reserve-with-timeout"] < 10 * 4
+
+
+async def test_a_tube_that_is_full_is_taken_up_to_the_prefetch(house):
+    async with house(prefetch=50) as one:
+        await one.registry.pause(["p"])
+        await one.push(*[one.job(str(number)) for number in range(120)])
+        await one.registry.resume(["p"])
+        held = await one.sink.takes(50)
+        assert await one.sink.quiet(0.1)
+        for delivery in held:
+            answer(delivery)
+        for _ in range(70):
+            answer(await one.sink.take())
         await one.idle()
 
 
