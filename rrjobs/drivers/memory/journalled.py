@@ -184,7 +184,7 @@ class Journalled:
         self._events.emit("journal.failing", path=str(self._folder), reason=reason)
 
 
-def _number(jobs: Sequence[Job], numbers: range) -> None:
+def _number(jobs: Sequence[Job], numbers: Sequence[int]) -> None:
     for job, number in zip(jobs, numbers, strict=True):
         job.entry = number
 

@@ -41,13 +41,12 @@ class Group:
         self._put(number, kind, payload)
         return number
 
-    def add_all(self, kind: int, payloads: Sequence[bytes]) -> range:
+    def add_all(self, kind: int, payloads: Sequence[bytes]) -> list[int]:
         """Several, numbered in their order."""
         if len(payloads) == 1:
-            first = self.add(kind, payloads[0])
-            return range(first, first + 1)
+            return [self.add(kind, payloads[0])]
         first = self._source.take(len(payloads))
-        numbers = range(first, first + len(payloads))
+        numbers = list(range(first, first + len(payloads)))  # once: whoever keeps one keeps the same object
         self.numbers += numbers
         self.kinds += bytes((kind,)) * len(payloads)
         self.payloads += payloads
@@ -78,13 +77,17 @@ class Group:
 class Batch:
     """What becomes one record: groups, and removals nobody waits for."""
 
-    __slots__ = ("groups", "removed", "segment", "size", "sync", "urgent")
+    __slots__ = ("groups", "removed", "segment", "size", "sync", "unplaced", "urgent")
 
     def __init__(self, segment: int) -> None:
-        """`segment`: the id of the one it will stand in. `urgent`: somebody waits; `sync`: until it is on disk."""
+        """`segment`: the id of the one it will stand in. `urgent`: somebody waits; `sync`: until it is on disk.
+
+        `unplaced`: of the groups that are awaited, those which the index does not know yet.
+        """
         self.segment = segment
         self.groups: list[Group] = []
         self.removed: list[int] = []
+        self.unplaced: list[Group] = []
         self.size = 0
         self.urgent = False
         self.sync = False
@@ -115,6 +118,7 @@ class Batch:
         self.groups = [group for group in self.groups if group.waiter is None]
         self.size = sum(group.size for group in self.groups)
         self.urgent = self.sync = False
+        self.unplaced = []
         return awaited
 
     def columns(self) -> tuple[list[int], bytes, list[bytes], list[int]]:

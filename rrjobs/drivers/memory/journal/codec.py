@@ -60,11 +60,9 @@ def encode(
     unsynced: int,
 ) -> bytearray:
     """One record for this place in the segment of that seed."""
-    columns = (_packed("Q", numbers), _packed("Q", removed), _packed("I", list(map(len, payloads))), kinds)
-    record = bytearray(HEAD_BYTES)
-    for column in columns:
-        record += column
-    record += b"".join(payloads)
+    lengths = _packed("I", list(map(len, payloads)))
+    head = bytes(HEAD_BYTES)
+    record = bytearray().join((head, _packed("Q", numbers), _packed("Q", removed), lengths, kinds, *payloads))
     _BEHIND_CRC.pack_into(
         record,
         COVERED_FROM,

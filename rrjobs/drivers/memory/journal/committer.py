@@ -28,6 +28,8 @@ LAZY_S = 0.02
 RETRY_S = 0.5
 UNSYNCED_BYTES = 8 * 2**20
 """Written and not yet synced: what is kept in memory in case the sync fails."""
+MANY = 50
+"""New entries of one group that are worth being put into the index only while the disk is at work with them."""
 ATTEMPTS_AT_CLOSE = 2
 """The second one goes to a new segment, should the first have cost the old one."""
 
@@ -97,8 +99,12 @@ class Committer:
 
         Raises EntryGone. Cancelling the future changes nothing about the group.
         """
-        self._live.apply(group, self._room_for(group))
-        return self._await(group, self._pace.every_push)
+        segment, sync = self._room_for(group), self._pace.every_push
+        if sync and len(group.numbers) >= MANY and not (group.replaced or group.removed):
+            self._backlog.open.unplaced.append(group)
+        else:
+            self._live.apply(group, segment)
+        return self._await(group, sync)
 
     def barrier(self) -> asyncio.Future[None]:
         """Done when everything before it is on disk."""
@@ -197,10 +203,18 @@ class Committer:
         sync = batch.sync or self._sync_due or self._backlog.unsynced_bytes > UNSYNCED_BYTES
         guarded = batch.refusable
         reserve = self._pace.reserve_bytes if guarded or self.reason else 0
-        order = Order(batch, sync, self._live.oldest.id, self._live.next_number, reserve, guarded)
+        written = partial(self._hand.tell, self._place, batch) if batch.unplaced else None
+        order = Order(batch, sync, self._live.oldest.id, self._live.next_number, reserve, guarded, written)
         self._busy = True
         self._idle.clear()
         self._hand.submit(partial(self._writer.commit, order), partial(self._done, order))
+
+    def _place(self, batch: Batch) -> None:
+        """While the disk is busy with it."""
+        segment = self._live.segments[batch.segment]
+        for group in batch.unplaced:
+            self._live.apply(group, segment)
+        batch.unplaced = []
 
     def _done(self, order: Order, result: Written | Failed) -> None:
         self._busy = False

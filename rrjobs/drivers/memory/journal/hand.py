@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 class Hand:
-    """Started when made. `submit` and `stop` are the loop's."""
+    """Started when made. `submit` and `stop` are the loop's, `tell` is the thread's."""
 
     def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -23,11 +23,14 @@ class Hand:
         """Call `done` with what `work` returned, on the loop. `work` must not raise."""
 
         def both() -> None:
-            result = work()
-            with suppress(RuntimeError):  # the loop was closed meanwhile: nobody is left to be told
-                self._loop.call_soon_threadsafe(done, result)
+            self.tell(done, work())
 
         self._work.put(both)
+
+    def tell(self, done: Callable[[T], None], what: T) -> None:
+        """Call it on the loop; for the work that is being done."""
+        with suppress(RuntimeError):  # the loop was closed meanwhile: nobody is left to be told
+            self._loop.call_soon_threadsafe(done, what)
 
     def stop(self) -> None:
         """End it after the work it has; waits for that."""

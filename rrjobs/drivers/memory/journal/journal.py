@@ -66,7 +66,7 @@ class Journal:
         """An empty one, to be filled and then handed to `submit` or `keep`."""
         return Group(self._live)
 
-    async def add(self, kind: int, payloads: Sequence[bytes]) -> range:
+    async def add(self, kind: int, payloads: Sequence[bytes]) -> list[int]:
         """New entries, all or none, in one group; returns when they are safe. Raises JournalFull, JournalError."""
         group = Group(self._live)
         numbers = group.add_all(kind, payloads)

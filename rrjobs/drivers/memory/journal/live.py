@@ -81,21 +81,10 @@ class Live:
         """Count its changes from now on. Raises EntryGone, and changes nothing, when it touches what is not live."""
         if group.replaced or group.removed:
             self._remember(group)
-        base = segment.id << SEGMENT_SHIFT
+        for number in group.replaced:
+            self._drop(number)
         lengths = list(map(len, group.payloads))
-        places = self.places
-        if len(lengths) == 1 and not group.replaced:
-            places[group.numbers[0]] = base | group.kinds[0] << KIND_SHIFT | lengths[0]
-        else:
-            for number in group.replaced:
-                self._drop(number)
-            places.update(
-                zip(
-                    group.numbers,
-                    [base | kind << KIND_SHIFT | length for kind, length in zip(group.kinds, lengths, strict=True)],
-                    strict=True,
-                )
-            )
+        self.places.update(zip(group.numbers, _places(segment.id, group.kinds, lengths), strict=True))
         segment.entries += len(lengths)
         self.payload_bytes += sum(lengths)
         self.remove(group.removed)
@@ -161,3 +150,11 @@ class Live:
         place = self.places.pop(number)
         self.segments[place >> SEGMENT_SHIFT].entries -= 1
         self.payload_bytes -= place & LENGTH_MASK
+
+
+def _places(segment: int, kinds: bytearray, lengths: list[int]) -> list[int]:
+    base = segment << SEGMENT_SHIFT
+    if kinds.count(kinds[:1]) == len(lengths):
+        base |= kinds[0] << KIND_SHIFT if kinds else 0
+        return [base + length for length in lengths]
+    return [base + (kind << KIND_SHIFT) + length for kind, length in zip(kinds, lengths, strict=True)]

@@ -6,6 +6,7 @@ that end was.
 """
 
 import errno
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +23,8 @@ FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 @dataclass(frozen=True, slots=True)
 class Order:
     """One batch to write. `oldest` and `next_number` go into the header should it begin a segment. It is `roomy`
-    when the disk will have `reserve_bytes` left (not looked at when 0); a `guarded` one is refused otherwise."""
+    when the disk will have `reserve_bytes` left (not looked at when 0); a `guarded` one is refused otherwise.
+    `written` is called by the writer's thread once the batch is with the kernel, before it is synced."""
 
     batch: Batch
     sync: bool
@@ -30,6 +32,7 @@ class Order:
     next_number: int
     reserve_bytes: int = 0
     guarded: bool = False
+    written: Callable[[], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,8 @@ class Writer:
                 self._finish()
                 self._begin(new_header(order.batch.segment, self._end, order.oldest, order.next_number))
             self._append(order.batch)
+            if order.written is not None:
+                order.written()
             if order.sync:
                 self._sync()
         except OSError as err:

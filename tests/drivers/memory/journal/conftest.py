@@ -26,3 +26,9 @@ def told(events: Events) -> list[tuple[str, Mapping[str, object]]]:
 def retried_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk in memory needs no half second to come round."""
     monkeypatch.setattr(committer, "RETRY_S", 0.005)
+
+
+@pytest.fixture(autouse=True)
+def indexed_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is done for great groups only is done for those of two entries too."""
+    monkeypatch.setattr(committer, "MANY", 2)

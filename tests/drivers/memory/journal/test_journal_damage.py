@@ -156,7 +156,7 @@ async def test_a_repaired_journal_goes_on_with_numbers_above_all_it_had(folder):
     flip(segments(folder)[0], 70)
     run("repair", folder)
     journal, _ = await open_journal(folder, SMALL, Events())
-    assert await journal.add(1, [b"new"]) == range(13, 14)
+    assert await journal.add(1, [b"new"]) == list(range(13, 14))
     await journal.close()
     assert sorted(await reopened(folder)) == list(range(3, 14))
 
