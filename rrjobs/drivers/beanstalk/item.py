@@ -1,5 +1,6 @@
 """A job as the body of a beanstalkd job: the gob that RoadRunner writes and reads (spec/jobs-and-rpc.md 4.6).
 
+The field of the headers is `Hdrs` since its version 6; up to 2023.1 it was `Headers`, and in between there was none.
 A body that is no such gob is a job of somebody else's, with the body as its payload.
 """
 
@@ -24,7 +25,7 @@ _TYPES = b"".join(
                     gob.Field("Job", gob.STRING),
                     gob.Field("Ident", gob.STRING),
                     gob.Field("Payload", gob.BYTES),
-                    gob.Field("Headers", _HEADERS),
+                    gob.Field("Hdrs", _HEADERS),
                     gob.Field("Options", _OPTIONS),
                 ),
             ),
@@ -83,9 +84,8 @@ def _job(item: Mapping[str, Any], pipeline: str, priority: int) -> Job:
     if "Ident" not in item and "Job" not in item:
         raise ValueError("the gob is something else")
     options = item.get("Options", {})
-    headers = {
-        name.decode(): [value.decode() for value in values] for name, values in (item.get("Headers") or {}).items()
-    }
+    found = item.get("Hdrs") or item.get("Headers") or {}
+    headers = {name.decode(): [value.decode() for value in values] for name, values in found.items()}
     return Job(
         item.get("Ident", b"").decode() or str(uuid4()),
         item.get("Job", b"").decode() or DEDUCED,

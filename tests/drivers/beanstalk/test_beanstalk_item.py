@@ -10,13 +10,22 @@ from rrjobs.drivers.beanstalk.item import decode_job, encode_job
 from rrjobs.pipeline.job import Job
 
 BY_GO = bytes.fromhex(
+    "467f030101044974656d01ff8000010501034a6f62010c0001054964656e74010c0001075061796c6f6164010a0001044864727301ff84000107"
+    "4f7074696f6e7301ff8600000024ff83040101136d61705b737472696e675d5b5d737472696e6701ff8400010c01ff8200000cff81020102ff82"
+    "00010c00004fff85030101074f7074696f6e7301ff8600010501085072696f726974790104000108506970656c696e65010c00010544656c6179"
+    "01040001074175746f41636b01020001055175657565010c00000032ff8001074170705c4a6f62010469642d31010768656c6c6f00ff01010168"
+    "0201760177010114010474657374010a01010000"
+)
+"""encoding/gob of Go 1.26 for the item of RoadRunner 6: App\\Job, id-1, seven bytes, headers in `Hdrs`, options."""
+
+BY_OLD_GO = bytes.fromhex(
     "497f030101044974656d01ff8000010501034a6f62010c0001054964656e74010c0001075061796c6f6164010a0001074865616465727301ff84"
     "0001074f7074696f6e7301ff8600000024ff83040101136d61705b737472696e675d5b5d737472696e6701ff8400010c01ff8200000cff810201"
     "02ff8200010c000045ff85030101074f7074696f6e7301ff8600010401085072696f726974790104000108506970656c696e65010c0001054465"
     "6c617901040001074175746f41636b010200000032ff8001074170705c4a6f62010469642d31010768656c6c6f00ff0101016802017601770101"
     "14010474657374010901010000"
 )
-"""encoding/gob of Go 1.26 for the item of RoadRunner's driver: job App\\Job, id-1, five bytes, headers, options."""
+"""The same with the headers in `Headers`, as RoadRunner named them up to 2023.1."""
 
 NAMES = some.text(max_size=20)
 JOBS = some.builds(
@@ -32,11 +41,17 @@ JOBS = some.builds(
 )
 
 
-def test_what_go_wrote_is_read():
-    job = decode_job(BY_GO, "here", 7)
+@pytest.mark.parametrize("body", [BY_GO, BY_OLD_GO])
+def test_what_go_wrote_is_read(body):
+    job = decode_job(body, "here", 7)
     assert (job.id, job.name, job.payload) == ("id-1", "App\\Job", b"hello\x00\xff")
     assert (job.priority, job.auto_ack) == (10, True)
     assert job.headers == {"h": ["v", "w"]} and job.pipeline == "here"
+
+
+def test_headers_are_written_under_the_name_that_roadrunner_reads():
+    body = encode_job(Job("id-1", "n", b"", "p", 1, headers={"h": ["v", "w"]}))
+    assert GobDecoder().decode(body)["Hdrs"] == {b"h": [b"v", b"w"]}
 
 
 @given(JOBS)
