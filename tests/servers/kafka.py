@@ -1,19 +1,19 @@
 """Apache Kafka: one KRaft node; plain, and on request TLS and SASL (PLAIN, SCRAM) listeners beside it."""
 
-import asyncio
 import base64
 import os
 import subprocess
 import uuid
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin import NewTopic
 from ports import free_port
 
 from servers.binaries import program
 from servers.cache import KAFKA_JARS, jars
 from servers.certificates import Certificates
+from servers.kafka_admin import administrator, aside
+from servers.kafka_rights import Rights
 from servers.process import Server, ServerFailed
 
 LOGGING = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
@@ -26,7 +26,8 @@ class Kafka(Server):
     """`address` is plain. `sasl`: user rr, password rr-secret on `sasl_port`. `certificates`: TLS on `tls_port`.
 
     A broker tells clients where to connect, so a proxy needs a listener of its own: it listens on `proxied_port`,
-    which is what clients are told there, and leads to `proxied_target`.
+    which is what clients are told there, and leads to `proxied_target`. `guarded`: that one asks for SASL too, and
+    users may do nothing but what `rights` gives them; who comes in plain may do everything.
     """
 
     name = "kafka"
@@ -38,6 +39,7 @@ class Kafka(Server):
         port: int = 0,
         *,
         sasl: bool = False,
+        guarded: bool = False,
         certificates: Certificates | None = None,
         max_message_bytes: int = 1_048_588,
         proxied_port: int = 0,
@@ -45,7 +47,8 @@ class Kafka(Server):
         super().__init__(directory, port or free_port())
         self.proxied_port = proxied_port or free_port()
         self.proxied_target = free_port()
-        self.sasl_port = free_port() if sasl else 0
+        self.sasl_port = free_port() if sasl or guarded else 0
+        self.guarded = guarded
         self.tls_port = free_port() if certificates else 0
         self.certificates = certificates
         self.max_message_bytes = max_message_bytes
@@ -75,19 +78,19 @@ class Kafka(Server):
     def ports(self) -> list[int]:
         return [port for port in (self.port, self.proxied_target, self.sasl_port, self.tls_port) if port]
 
+    @property
+    def rights(self) -> Rights:
+        """What users may do."""
+        return Rights(self.address, self.sasl_port)
+
     def create_topic(self, topic: str, partitions: int = 1, **settings: str) -> None:
         """A topic with settings like `retention_ms="1000"`; for sync and async tests."""
         configs = {key.replace("_", "."): value for key, value in settings.items()}
-        with ThreadPoolExecutor(1) as thread:  # the caller may have a loop of its own
-            thread.submit(asyncio.run, self._create(NewTopic(topic, partitions, 1, topic_configs=configs))).result()
+        aside(lambda: self._create(NewTopic(topic, partitions, 1, topic_configs=configs)))
 
     async def _create(self, topic: NewTopic) -> None:
-        admin = AIOKafkaAdminClient(bootstrap_servers=self.address)
-        await admin.start()
-        try:
+        async with administrator(self.address) as admin:
             answer = await admin.create_topics([topic])
-        finally:
-            await admin.close()
         for name, code, reason in answer.topic_errors:
             assert code == 0, f"topic {name}: {reason}"
 
@@ -97,7 +100,8 @@ class Kafka(Server):
         return [java, "-Xmx512m", "-XX:+UseSerialGC", *LOGGING, "-cp", classes, name, *arguments]
 
     def _settings(self) -> dict[str, str]:
-        listeners = {"PLAINTEXT": ("PLAINTEXT", self.port), "PROXIED": ("PLAINTEXT", self.proxied_target)}
+        proxied = "SASL_PLAINTEXT" if self.guarded else "PLAINTEXT"
+        listeners = {"PLAINTEXT": ("PLAINTEXT", self.port), "PROXIED": (proxied, self.proxied_target)}
         if self.sasl_port:
             listeners["SASL"] = ("SASL_PLAINTEXT", self.sasl_port)
         if self.tls_port:
@@ -116,7 +120,8 @@ class Kafka(Server):
             "log.dirs": str(self.directory / "data"),
             "message.max.bytes": str(self.max_message_bytes),
             **ONE_NODE,
-            **(_sasl() if self.sasl_port else {}),
+            **(_sasl(("sasl", "proxied") if self.guarded else ("sasl",)) if self.sasl_port else {}),
+            **(GUARDED if self.guarded else {}),
             **(_tls(self.certificates) if self.certificates else {}),
         }
 
@@ -134,15 +139,20 @@ ONE_NODE = {
 }
 
 
-def _sasl() -> dict[str, str]:
+GUARDED = {
+    "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+    "super.users": "User:ANONYMOUS",
+}
+
+
+def _sasl(listeners: tuple[str, ...]) -> dict[str, str]:
     plain = "org.apache.kafka.common.security.plain.PlainLoginModule required"
     scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;"
-    prefix = "listener.name.sasl"
-    return {
-        "sasl.enabled.mechanisms": ",".join(("PLAIN", *SCRAM)),
-        f"{prefix}.plain.sasl.jaas.config": f'{plain} user_{USER}="{PASSWORD}";',
-        **{f"{prefix}.{mechanism.lower()}.sasl.jaas.config": scram for mechanism in SCRAM},
-    }
+    settings = {"sasl.enabled.mechanisms": ",".join(("PLAIN", *SCRAM))}
+    for prefix in (f"listener.name.{name}" for name in listeners):
+        settings[f"{prefix}.plain.sasl.jaas.config"] = f'{plain} user_{USER}="{PASSWORD}";'
+        settings |= {f"{prefix}.{mechanism.lower()}.sasl.jaas.config": scram for mechanism in SCRAM}
+    return settings
 
 
 def _tls(certificates: Certificates) -> dict[str, str]:

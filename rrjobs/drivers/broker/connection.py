@@ -48,6 +48,10 @@ class Arrivals(Protocol):
         """
         ...
 
+    def hindered(self, reason: str) -> None:
+        """The connection lives and delivers nothing, or not all, and will by itself once it can; "" once it does."""
+        ...
+
     def returned(self, identity: str) -> None:
         """A message that came after `cease` went back, unstarted: its redelivery is no attempt."""
         ...

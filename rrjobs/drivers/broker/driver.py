@@ -155,6 +155,10 @@ class BrokerDriver:
         """See Arrivals."""
         self._intake.withdraw(which)
 
+    def hindered(self, reason: str) -> None:
+        """See Arrivals."""
+        self._link.hindered(reason)
+
     def returned(self, identity: str) -> None:
         """See Arrivals."""
         self._returns.note(identity)

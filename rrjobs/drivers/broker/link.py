@@ -42,6 +42,7 @@ class Link:
         self._closed = asyncio.Event()
         self._connecting: asyncio.Timeout | None = None
         self._works = False
+        self._hindered = ""
         self._down_since = asyncio.get_running_loop().time()
 
     @property
@@ -50,9 +51,20 @@ class Link:
         return 0.0 if self._works else asyncio.get_running_loop().time() - self._down_since
 
     def works(self) -> None:
-        """The connection does what is wanted of it."""
-        self._works = True
-        self.trouble = ""
+        """The connection does what is wanted of it, unless it is hindered."""
+        if not self._hindered:
+            self._works = True
+            self.trouble = ""
+
+    def hindered(self, reason: str) -> None:
+        """The connection lives and does not what is wanted; with an empty reason it does again."""
+        before, self._hindered = self._hindered, reason
+        if reason:
+            self._fails()
+            self._lost(reason)
+        elif before:
+            self.works()
+            self._events.emit("broker.connected", pipeline=self._pipeline, broker=self._broker.place)
 
     async def open(self, patience_s: float) -> None:
         """The first connection. Raises BrokerRefused at once, BrokerUnreachable when `patience_s` is over."""
@@ -151,10 +163,14 @@ class Link:
         self._down.clear()
         self._up.set()
 
-    def _disconnected(self) -> None:
+    def _fails(self) -> None:
         if self._works:
             self._works = False
             self._down_since = asyncio.get_running_loop().time()
+
+    def _disconnected(self) -> None:
+        self._fails()
+        self._hindered = ""
         self.current = None
         self._down.set()
         if not self._closed.is_set():

@@ -27,22 +27,23 @@ class Standing:
         if connection is None:
             error = self._link.trouble or f"no connection to {self._broker.place}"
         else:
+            asked_s = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(COUNTS_S):
                     counts = await connection.counts()
                 self._mute = None
             except (TimeoutError, DriverError) as err:
                 error = str(err) or f"{self._broker.place} does not answer"
-                self._is_mute(connection)
+                self._is_mute(connection, asked_s)
         alive = max(self._link.down_s, self._mute_s) < self._liveness_s
         ready = consuming and alive
         shown = (error or self._link.trouble) if ready or not alive else ""
         return SourceState(self._broker.name, self._broker.queue, ready, *counts, shown)
 
-    def _is_mute(self, connection: Connection) -> None:
+    def _is_mute(self, connection: Connection, asked_s: float) -> None:
         if self._mute is not connection:
             self._mute = connection
-            self._mute_since = asyncio.get_running_loop().time() - COUNTS_S
+            self._mute_since = asked_s
 
     @property
     def _mute_s(self) -> float:

@@ -16,6 +16,7 @@ from aiokafka.conn import create_conn
 from aiokafka.protocol.admin import CreateTopicsRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
+from rrjobs.drivers.kafka.rights import refusal
 from rrjobs.errors import BrokerRefused, BrokerUnreachable, ConnectionLost, DriverError
 
 REFUSALS = (
@@ -88,7 +89,7 @@ class Cluster:
         for topic in answer["topics"]:
             error = errors.for_code(topic["error_code"])
             if error is errors.TopicAuthorizationFailedError:
-                raise BrokerRefused(f"topic {topic['topic']}: not authorized to describe it")
+                raise BrokerRefused(refusal(self._options, f"describe topic {topic['topic']}"))
             if error is errors.InvalidTopicError:
                 raise BrokerRefused(f"topic {topic['topic']}: Kafka does not take this name")
             if error is not errors.UnknownTopicOrPartitionError and topic["partitions"]:

@@ -19,11 +19,12 @@ from rrjobs.drivers.kafka.movers import Movers
 from rrjobs.drivers.kafka.partitions import Partitions
 from rrjobs.drivers.kafka.publishing import Publishing, Record, make_producer
 from rrjobs.drivers.kafka.reader import Reader, make_consumer
+from rrjobs.drivers.kafka.rights import NOT_PERMITTED, Rights, refusal
 from rrjobs.drivers.kafka.routing import Routing
 from rrjobs.drivers.kafka.security import client_options
 from rrjobs.drivers.kafka.starting import STOP_S, started, stopped
 from rrjobs.drivers.kafka.topics import DEAD, Topics
-from rrjobs.errors import BrokerUnreachable, ConnectionLost, DriverError
+from rrjobs.errors import BrokerRefused, BrokerUnreachable, ConnectionLost, DriverError
 from rrjobs.pipeline.job import Job
 from rrjobs.runtime.events import Events
 
@@ -61,10 +62,14 @@ class Clients:
         try:
             await self._open_producer()
             await self._open_reader()
+            if not self._patterns:
+                await self._topics.look(self._names)
             for topic in () if self._patterns else self._names:
                 await self._topics.need(topic)
             await self._open_movers()
             self._movers.refresh()
+        except NOT_PERMITTED as err:
+            raise BrokerRefused(f"{refusal(self._options, 'do this')}: {said(err)}") from err
         except (errors.KafkaError, ConnectionLost, TimeoutError) as err:
             raise BrokerUnreachable(f"Kafka at {', '.join(self._section.brokers)}: {said(err)}") from err
 
@@ -152,7 +157,7 @@ class Clients:
         if self._publishing is None:
             producer = make_producer(self._options, self._config.producer_options)
             await started(producer)
-            self._publishing = Publishing(producer, self._config.producer_options)
+            self._publishing = Publishing(producer, self._config.producer_options, self._options)
 
     async def _open_reader(self) -> None:
         reader, consumer = self.reader, self._config.consumer_options
@@ -163,7 +168,7 @@ class Clients:
             group = self._config.group_options
             made = make_consumer(self._options, consumer, group, self._timeout_s)
             await started(made)
-            partitions = Partitions(made, consumer, grouped=group is not None)
+            partitions = Partitions(made, consumer, Rights(made, self._options), grouped=group is not None)
             if reader is not None and group is None:
                 partitions.windows.update(reader.partitions.windows)  # nobody else knows how far we were
             self.reader = Reader(made, partitions, self._config.prefetch)

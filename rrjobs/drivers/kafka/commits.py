@@ -9,6 +9,7 @@ from aiokafka import TopicPartition
 from aiokafka.structs import OffsetAndMetadata
 
 from rrjobs.drivers.kafka.client import said
+from rrjobs.drivers.kafka.rights import NOT_PERMITTED, Rights
 from rrjobs.drivers.kafka.window import Window
 from rrjobs.errors import ConnectionLost
 
@@ -22,15 +23,16 @@ class Fenced(Exception):
 class Commits:
     """Of one consumer; without a group nothing is committed."""
 
-    def __init__(self, consumer: Any, windows: Windows, grouped: bool) -> None:
+    def __init__(self, consumer: Any, windows: Windows, rights: Rights, grouped: bool) -> None:
         self._consumer = consumer
+        self._rights = rights
         self._windows = windows
         self._grouped = grouped
         self._turn = asyncio.Lock()
         self._asked = self._done = 0
 
     async def commit(self, linger_s: float = 0.0) -> None:
-        """All that was settled before is committed, after a wait for others. Raises ConnectionLost, Fenced."""
+        """All that was settled before is committed, after a wait for others. Raises ConnectionLost, Denied, Fenced."""
         if not self._grouped:
             return
         self._asked += 1
@@ -58,6 +60,9 @@ class Commits:
                 window.dirty = True
             if isinstance(err, errors.CommitFailedError):
                 raise Fenced(said(err)) from err
+            if isinstance(err, NOT_PERMITTED):
+                raise self._rights.denied(err) from err
             if isinstance(err, errors.KafkaError):
                 raise ConnectionLost(f"cannot commit: {said(err)}") from err
             raise
+        self._rights.permitted(window.topic for window in dirty)

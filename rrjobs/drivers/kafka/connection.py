@@ -55,10 +55,12 @@ class KafkaConnection:
         if self._clients.reader is None:
             return
         self._arrivals = arrivals
+        self._clients.reader.partitions.rights.told = arrivals.hindered
         lane = {"partition": by_partition, "key": by_key}.get(self._clients.ordering)
         if lane is not None and self._gate is None:
             self._gate = Gate(lane, arrivals.arrived)
         await self._clients.reader.on(await self._clients.consumed_topics())
+        arrivals.hindered(self._clients.reader.partitions.rights.refused)
 
     async def cease(self) -> None:
         """See Connection."""
@@ -110,7 +112,8 @@ class KafkaConnection:
         try:
             waiting, delayed = await self._unless_lost(self._clients.waiting())
         except errors.KafkaError as err:
-            raise ConnectionLost(f"cannot tell the lag: {said(err)}") from err
+            refused = self._clients.reader.partitions.rights.refused if self._clients.reader else ""
+            raise ConnectionLost(refused or f"cannot tell the lag: {said(err)}") from err
         reader = self._clients.reader
         here = sum(one.pending for one in reader.partitions.windows.values()) if reader else 0
         return Counts(max(0, waiting - here), delayed, here)
@@ -120,6 +123,7 @@ class KafkaConnection:
         if (reader := self._clients.reader) is not None and reader.arrived == self._received:
             reader.restart()
             reader.arrived = reader.partitions.leaving = reader.partitions.left = None
+            reader.partitions.rights.told = lambda reason: None
         for task in self._tasks:
             task.cancel()
         self._lost("the connection was closed")

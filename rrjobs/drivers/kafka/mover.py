@@ -25,6 +25,7 @@ from rrjobs.drivers.kafka.lag import lag
 from rrjobs.drivers.kafka.partitions import Partitions
 from rrjobs.drivers.kafka.reader import make_consumer
 from rrjobs.drivers.kafka.record import read_due
+from rrjobs.drivers.kafka.rights import NOT_PERMITTED, Rights, refusal
 from rrjobs.drivers.kafka.window import Window
 from rrjobs.errors import DriverError
 
@@ -118,13 +119,17 @@ class Mover:
         while True:
             try:
                 await self._consume(backoff)
+            except NOT_PERMITTED as err:
+                self._told(f"delayed jobs are not moved: {refusal(self._options, f'read {said(err)}')}")
             except (errors.KafkaError, errors.ConsumerStoppedError, DriverError, OSError) as err:
                 self._told(f"delayed jobs are not moved: {said(err)}")
             await asyncio.sleep(backoff.next_s())
 
     async def _consume(self, backoff: Backoff) -> None:
         consumer = make_consumer(self._options, self._config, self._group, self._timeout_s)
-        self._partitions = partitions = Partitions(consumer, self._config, grouped=True)
+        self._partitions = partitions = Partitions(
+            consumer, self._config, Rights(consumer, self._options), grouped=True
+        )
         partitions.leaving = partitions.left = self._leave
         partitions.changed = self._more.set
         try:

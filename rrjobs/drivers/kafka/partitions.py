@@ -16,6 +16,7 @@ from rrjobs.drivers.kafka.client import said
 from rrjobs.drivers.kafka.commits import Commits, Fenced
 from rrjobs.drivers.kafka.config import ConsumerConfig, OffsetConfig
 from rrjobs.drivers.kafka.offsets import beginning
+from rrjobs.drivers.kafka.rights import Denied, Rights
 from rrjobs.drivers.kafka.window import Window
 from rrjobs.errors import ConnectionLost
 
@@ -30,13 +31,16 @@ Left = Callable[[Sequence[Window]], None]
 class Partitions(ConsumerRebalanceListener):  # type: ignore[misc]
     """`leaving` is told of windows whose unstarted jobs are to be let go, `left` of those that are ours no more.
 
-    `changed` is called when there may be something to read. `broken` says why the consumer is of no more use.
+    `changed` is called when there may be something to read. `broken` says why the consumer is of no more use,
+    `revoked` how often partitions were taken away.
     """
 
-    def __init__(self, consumer: Any, config: ConsumerConfig, grouped: bool) -> None:
+    def __init__(self, consumer: Any, config: ConsumerConfig, rights: Rights, grouped: bool) -> None:
         self.broken = ""
+        self.revoked = 0
         self.windows: dict[TopicPartition, Window] = {}
-        self.commits = Commits(consumer, self.windows, grouped)
+        self.commits = Commits(consumer, self.windows, rights, grouped)
+        self.rights = rights
         self.leaving: Left | None = None
         self.left: Left | None = None
         self.changed: Callable[[], None] = lambda: None
@@ -81,6 +85,7 @@ class Partitions(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Ours, from where they were left."""
         places = list(assigned)
+        self.rights.permitted(())
         try:
             committed = await self._consumer._coordinator.fetch_committed_offsets(places)
             for place in places:
@@ -93,6 +98,8 @@ class Partitions(ConsumerRebalanceListener):  # type: ignore[misc]
             await self.commits.commit()
         except Fenced:
             pass  # they are revoked at once
+        except Denied:
+            pass  # it is told, and fetching asks for the same right
         except (errors.KafkaError, ConnectionLost) as err:
             self.broken = f"cannot take over partitions: {said(err)}"
         self.changed()
@@ -113,6 +120,7 @@ class Partitions(ConsumerRebalanceListener):  # type: ignore[misc]
             async with asyncio.timeout(REVOKE_S):
                 await self.commits.commit()
         self.windows.clear()
+        self.revoked += 1
         if self.left is not None:
             self.left(windows)
         self.changed()

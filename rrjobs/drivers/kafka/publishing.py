@@ -1,7 +1,7 @@
 """Sends records, those of one push together, and waits until the brokers have them."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,6 +12,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 from rrjobs.drivers.kafka.client import said
 from rrjobs.drivers.kafka.config import ProducerConfig
 from rrjobs.drivers.kafka.record import RecordHeaders
+from rrjobs.drivers.kafka.rights import NOT_PERMITTED, refusal
 from rrjobs.errors import ConnectionLost, DriverError, PushRefused, PushUnknown
 
 BATCH_BYTES = 256 * 1024
@@ -55,8 +56,10 @@ def make_producer(options: dict[str, Any], config: ProducerConfig) -> AIOKafkaPr
 class Publishing:
     """The producer of a pipeline. `broken`: it cannot be used any more, and says why."""
 
-    def __init__(self, producer: Any, config: ProducerConfig) -> None:
+    def __init__(self, producer: Any, config: ProducerConfig, options: Mapping[str, Any]) -> None:
+        """`options` are those of the client."""
         self.broken = ""
+        self._options = options
         self.producer = producer
         self._config = config
         self._waiting: dict[tuple[str, int], int] = {}
@@ -160,6 +163,9 @@ class Publishing:
         if isinstance(err, TOO_LARGE):
             text = "the topic takes no record of this size: raise its max.message.bytes, and the broker's"
             return PushRefused(f"{text} ({said(err)})", accepted=accepted)
+        if isinstance(err, NOT_PERMITTED):
+            named = f"topic {err.args[0]}" if err.args else "any topic"
+            return PushRefused(refusal(self._options, f"write {named}"), accepted=accepted)
         if isinstance(err, REFUSED):
             return PushRefused(f"Kafka refuses it: {said(err)}", accepted=accepted)
         if not isinstance(err, errors.KafkaError):

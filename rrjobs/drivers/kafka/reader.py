@@ -15,10 +15,12 @@ from rrjobs.drivers.kafka.client import said
 from rrjobs.drivers.kafka.commits import Fenced
 from rrjobs.drivers.kafka.config import ConsumerConfig, GroupConfig
 from rrjobs.drivers.kafka.partitions import Partitions
+from rrjobs.drivers.kafka.rights import AGAIN_S, NOT_PERMITTED, Denied
 from rrjobs.drivers.kafka.window import Window
 
 POLL_RECORDS = 500
 POLL_MS = 2000
+AGAIN_MS = round(AGAIN_S * 1000)
 LINGER_S = 0.005
 """How long a commit waits for company while there is room for other jobs: a broker takes each for work."""
 
@@ -81,7 +83,7 @@ class Reader:
         for window in self.partitions.windows.values():
             self.partitions.seek(window)
         self._go.set()
-        with contextlib.suppress(Fenced):
+        with contextlib.suppress(Fenced, Denied):
             await self.partitions.commits.commit()  # what a broken link may have left
 
     def off(self) -> None:
@@ -104,15 +106,29 @@ class Reader:
         self._go.set()
 
     async def commit(self, count: int) -> None:
-        """So many were settled: until that is committed they count as delivered. Raises ConnectionLost, Fenced."""
+        """So many were settled: until that is committed they count as delivered. Raises ConnectionLost, Fenced.
+
+        Where it is refused this waits for the right.
+        """
         self._unconfirmed += count
         self.partitions.settled()
+        revoked = self.partitions.revoked
         try:
             linger_s = LINGER_S if self._room() > self._prefetch // 2 else 0.0
-            await self.partitions.commits.commit(linger_s)
+            while not await self._committed(linger_s):
+                await asyncio.sleep(AGAIN_S)
+                if self.partitions.revoked != revoked:
+                    raise Fenced("the partitions were taken away before that could be committed")
         finally:
             self._unconfirmed -= count
             self._go.set()
+
+    async def _committed(self, linger_s: float) -> bool:
+        try:
+            await self.partitions.commits.commit(linger_s)
+        except Denied:
+            return False
+        return True
 
     def reread(self, windows: Iterable[Window]) -> None:
         """Jobs were put back: they come again, if this is on."""
@@ -123,23 +139,32 @@ class Reader:
 
     async def run(self) -> str:
         """Read; the reason why it cannot go on."""
+        rights = self.partitions.rights
         while not (self.broken or self.partitions.broken):
             room = self._room()
             if room <= 0:
                 self._go.clear()
                 await self._go.wait()
                 continue
-            try:
-                found = await self.consumer.getmany(timeout_ms=POLL_MS, max_records=min(room, POLL_RECORDS))
-            except errors.RecordTooLargeError as err:
-                self.broken = f"a record is larger than max_fetch_message_size: {said(err)}"
-            except (errors.KafkaError, errors.ConsumerStoppedError) as err:
-                self.broken = f"cannot consume: {said(err)}"
-            else:
-                for place, records in found.items():
-                    self._received(place, records)
-                self._passed()
+            await self._fetch(min(room, POLL_RECORDS))
+            if rights.refused:
+                rights.look()
         return self.broken or self.partitions.broken
+
+    async def _fetch(self, most: int) -> None:
+        timeout_ms = AGAIN_MS if self.partitions.rights.refused else POLL_MS
+        try:
+            found = await self.consumer.getmany(timeout_ms=timeout_ms, max_records=most)
+        except NOT_PERMITTED as err:
+            await self.partitions.rights.lacks(err)
+        except errors.RecordTooLargeError as err:
+            self.broken = f"a record is larger than max_fetch_message_size: {said(err)}"
+        except (errors.KafkaError, errors.ConsumerStoppedError) as err:
+            self.broken = f"cannot consume: {said(err)}"
+        else:
+            for place, records in found.items():
+                self._received(place, records)
+            self._passed()
 
     def _room(self) -> int:
         if not self._on:
