@@ -8,7 +8,7 @@ the number of the original as its message id: a second move of a job within NATS
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from nats.errors import Error as NatsError
 
@@ -30,9 +30,9 @@ Publish = Callable[[Sequence[Message]], Awaitable[None]]
 Remove = Callable[[Sequence[int]], Awaitable[None]]
 
 
-def due_headers(headers: dict[str, str] | None, delay_s: float) -> dict[str, str]:
+def due_headers(headers: Mapping[str, Sequence[str]] | None, delay_s: float) -> dict[str, Sequence[str]]:
     """Those of a job that waits."""
-    return {**(headers or {}), DUE: f"{time.time() + delay_s:.3f}"}
+    return {**(headers or {}), DUE: [f"{time.time() + delay_s:.3f}"]}
 
 
 class Mover:
@@ -104,13 +104,13 @@ class Mover:
         self._puller.settled(len(answers))
 
     def _copy(self, incoming: Incoming) -> Message:
-        headers = {name: value for name, value in incoming.headers().items() if name != DUE}
-        headers[MESSAGE_ID] = f"{self._stream}-{receipt_of(incoming.reply).sequence}"
+        headers = {name: values for name, values in incoming.headers().items() if name != DUE}
+        headers[MESSAGE_ID] = [f"{self._stream}-{receipt_of(incoming.reply).sequence}"]
         return Message(self._subject, incoming.data, headers)
 
 
 def _due_at(incoming: Incoming) -> float:
     try:
-        return float(incoming.headers().get(DUE, "0"))
+        return float(incoming.header(DUE) or 0)
     except ValueError:
         return 0.0

@@ -4,7 +4,7 @@ What is received on some subscriptions is handed over at once, without a queue, 
 are written many at a time. Both reach into the library, whose version is bounded for that reason.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from nats.aio.client import Client as NatsClient
@@ -23,9 +23,13 @@ class Incoming(NamedTuple):
     data: bytes
     head: bytes = b""
 
-    def headers(self) -> dict[str, str]:
-        """The last value of each name; an inline status is under `Status`, its text under `Description`."""
+    def headers(self) -> dict[str, list[str]]:
+        """All values of each name; an inline status is under `Status`, its text under `Description`."""
         return parse_headers(self.head) if self.head else {}
+
+    def header(self, name: str) -> str:
+        """Its last value, empty without one."""
+        return self.headers().get(name, ("",))[-1]
 
 
 Take = Callable[[Incoming], None]
@@ -82,23 +86,23 @@ def publication(subject: str, reply: bytes, data: bytes, head: bytes = b"") -> b
     return b"PUB %b %b %d\r\n%b\r\n" % (subject.encode(), reply, len(data), data)
 
 
-def head_of(headers: dict[str, str]) -> bytes:
-    """The headers as they travel; line ends in them become spaces."""
+def head_of(headers: Mapping[str, Sequence[str]]) -> bytes:
+    """The headers as they travel, a line for each value; line ends in them become spaces."""
     lines = [VERSION_LINE]
-    for name, value in headers.items():
-        lines.append(f"{name}: {value}".replace("\r", " ").replace("\n", " ").encode())
+    for name, values in headers.items():
+        lines += (f"{name}: {value}".replace("\r", " ").replace("\n", " ").encode() for value in values)
     return b"\r\n".join((*lines, b"", b""))
 
 
-def parse_headers(head: bytes) -> dict[str, str]:
+def parse_headers(head: bytes) -> dict[str, list[str]]:
     """See Incoming; what is no header is passed over."""
     first, *lines = head.split(b"\r\n")
     status, _, text = first.removeprefix(VERSION_LINE).strip().partition(b" ")
-    found = {"Status": status.decode(errors="replace")} if status else {}
+    found = {"Status": [status.decode(errors="replace")]} if status else {}
     if text:
-        found["Description"] = text.strip().decode(errors="replace")
+        found["Description"] = [text.strip().decode(errors="replace")]
     for line in lines:
         name, colon, value = line.partition(b":")
         if colon and name:
-            found[name.decode(errors="replace")] = value.strip().decode(errors="replace")
+            found.setdefault(name.decode(errors="replace"), []).append(value.strip().decode(errors="replace"))
     return found

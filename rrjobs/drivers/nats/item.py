@@ -1,7 +1,8 @@
 """A job as a message of JetStream: the JSON that RoadRunner writes and reads (spec/jobs-and-rpc.md 4.5).
 
-RoadRunner keeps a job's headers in those of NATS, one value each. All values, whatever they are, stand in the JSON
-under `headers` too, which RoadRunner passes over. A body that is no such JSON is a job of somebody else's.
+RoadRunner keeps a job's headers in those of NATS, a line for each value. What these cannot carry would be lost: all
+stand in the JSON under `headers` too, which RoadRunner passes over. A body that is no such JSON is a job of somebody
+else's.
 """
 
 import base64
@@ -16,8 +17,10 @@ from rrjobs.drivers.broker.attributes import DEDUCED
 from rrjobs.pipeline.job import NO_HEADERS, Headers, Job
 
 SUBJECT = "x-nats-subject"
-_OWN = ("Nats-",)
-"""NATS headers that begin so are the server's."""
+ORDERS = "nats-"
+"""NATS headers that begin so, in any case, tell the server what to do with the message."""
+
+_TOKEN = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 
 
 def encode_job(job: Job) -> bytes:
@@ -38,30 +41,28 @@ def encode_job(job: Job) -> bytes:
     return orjson.dumps(item)
 
 
-def nats_headers(headers: Headers) -> dict[str, str] | None:
-    """What NATS can carry of a job's headers: plain names, the first value."""
+def nats_headers(headers: Headers) -> Headers | None:
+    """What NATS can carry of a job's headers: those whose names are plain.
+
+    A copy of a job that came from NATS has no orders to the server: with the message id of its original it would count
+    as a duplicate, and be dropped.
+    """
+    is_copy = SUBJECT in headers
     found = {
-        name: values[0].strip()
+        name: values
         for name, values in headers.items()
-        if values and _plain(name) and "\r" not in values[0] and "\n" not in values[0] and values[0].strip()
+        if values and name and _TOKEN.issuperset(name) and not (is_copy and name.lower().startswith(ORDERS))
     }
     return found or None
 
 
-def _plain(name: str) -> bool:
-    return name.isascii() and name.isprintable() and " " not in name and ":" not in name and bool(name)
-
-
-def decode_job(data: bytes, subject: str, headers: Mapping[str, str] | None, pipeline: str, priority: int) -> Job:
+def decode_job(data: bytes, subject: str, headers: Headers | None, pipeline: str, priority: int) -> Job:
     """The job in a message; `priority` is for those without one. Raises ValueError when it says it is one, and is none.
 
     Whoever reads its headers finds the subject among them.
     """
     item = _item(data)
-    around: dict[str, list[str]] = {}
-    for name, value in (headers or {}).items():
-        if not name.startswith(_OWN):
-            around[name] = [value]
+    around = {name: values for name, values in (headers or {}).items() if not name.lower().startswith(ORDERS)}
     if item is None:
         return Job(str(uuid4()), DEDUCED, data, pipeline, priority, headers={**around, SUBJECT: [subject]})
     options = item.get("options")

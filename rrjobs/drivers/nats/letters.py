@@ -16,7 +16,6 @@ from rrjobs.drivers.nats.publisher import Message
 from rrjobs.drivers.nats.streams import Names, Streams
 from rrjobs.errors import ConnectionLost, DriverError
 from rrjobs.pipeline.dead_letter import DeadLetter
-from rrjobs.pipeline.job import NO_HEADERS
 
 Publish = Callable[[Sequence[Message]], Awaitable[None]]
 
@@ -88,9 +87,10 @@ class StreamLetters:
             job = decode_job(data, self._names.dead, None, self._pipeline, 10)
         except ValueError:
             return decode_letter({}, data, self._pipeline, key)
-        headers = {name: values for name, values in job.headers.items() if name not in (LETTER, SUBJECT)}
+        headers = {name: values for name, values in job.headers.items() if name != LETTER}
+        headers[SUBJECT] = [self._names.subject]  # where it was: replayed, it is a copy
         facts = job.headers.get(LETTER) or [""]
-        attributes = {**attributes_of(job), HEADERS: encode_headers(headers or NO_HEADERS), LETTER: facts[0]}
+        attributes = {**attributes_of(job), HEADERS: encode_headers(headers), LETTER: facts[0]}
         return decode_letter(attributes, job.payload, self._pipeline, key)
 
 

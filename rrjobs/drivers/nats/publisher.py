@@ -16,7 +16,7 @@ class Message(NamedTuple):
 
     subject: str
     data: bytes
-    headers: Mapping[str, str] | None = None
+    headers: Mapping[str, Sequence[str]] | None = None
 
 
 class _Batch:
@@ -98,7 +98,7 @@ class Publisher:
         inbox, most = self._inbox.encode(), self._nc.max_payload
         commands = []
         for number, (subject, data, headers) in enumerate(messages, first):
-            head = head_of(dict(headers)) if headers else b""
+            head = head_of(headers) if headers else b""
             if len(head) + len(data) > most:
                 size = len(head) + len(data)
                 raise PushRefused(f"a message has {size} bytes, NATS takes {most} (its max_payload)")
@@ -109,7 +109,7 @@ class Publisher:
         batch = self._waiting.pop(int(incoming.subject[len(self._inbox) :]), None)
         if batch is None:
             return
-        if incoming.head and incoming.headers().get("Status") == "503":
+        if incoming.head and incoming.header("Status") == "503":
             batch.answered(b'{"error":{"description":"no stream has this subject"}}')
         else:
             batch.answered(incoming.data)

@@ -129,8 +129,7 @@ class Puller:
 
     def _status(self, incoming: Incoming) -> None:
         """The end of a pull, whatever the reason: what it asked for does not come."""
-        headers = incoming.headers()
-        status, text = headers.get("Status", ""), headers.get("Description", "")
+        status, text = incoming.header("Status"), incoming.header("Description")
         if status == "100":
             return
         self._over(incoming.subject)

@@ -29,10 +29,10 @@ JOBS = some.builds(
 
 
 def test_what_roadrunner_wrote_is_read_with_the_headers_of_nats():
-    job = decode_job(BY_ROADRUNNER, "jobs.mail", {"h": "v", "Nats-Msg-Id": "x"}, "here", 7)
+    job = decode_job(BY_ROADRUNNER, "jobs.mail", {"h": ["v", "w"], "Nats-Msg-Id": ["x"]}, "here", 7)
     assert (job.id, job.name, job.payload) == ("id-1", "App\\Job", b"hello\x00\xff")
     assert (job.priority, job.auto_ack, job.pipeline) == (3, True, "here")
-    assert job.headers == {"h": ["v"], SUBJECT: ["jobs.mail"]}
+    assert job.headers == {"h": ["v", "w"], SUBJECT: ["jobs.mail"]}
 
 
 def test_what_roadrunner_reads_is_written():
@@ -76,6 +76,16 @@ def test_a_job_that_cannot_be_read_is_told(change):
 
 @given(some.dictionaries(NAMES, some.lists(NAMES, max_size=2), max_size=5))
 def test_headers_of_nats_are_only_what_its_lines_can_carry(headers):
-    for name, value in (nats_headers(headers) or {}).items():
+    for name, values in (nats_headers(headers) or {}).items():
         assert name.isascii() and name.isprintable() and ":" not in name and " " not in name
-        assert "\n" not in value and "\r" not in value and value
+        assert list(values) == headers[name] and values
+
+
+def test_what_roadrunner_reads_of_headers_is_every_value():
+    assert nats_headers({"h": ["v", "w", ""], "two words": ["x"], "none": []}) == {"h": ["v", "w", ""]}
+
+
+def test_a_pushed_job_may_give_orders_to_the_server_and_its_copies_do_not_repeat_them():
+    pushed = {"Nats-Msg-Id": ["once"], "h": ["v"]}
+    assert nats_headers(pushed) == pushed
+    assert nats_headers({**pushed, SUBJECT: ["mail"]}) == {"h": ["v"], SUBJECT: ["mail"]}

@@ -89,6 +89,30 @@ async def test_a_stream_of_somebody_else_is_widened_and_keeps_its_subjects(harne
     assert config.subjects[:2] == ["theirs", f"{harness.prefix}.*"] and config.max_msgs == 1000
 
 
+async def test_a_retry_of_a_job_with_a_message_id_is_no_duplicate_of_it(harness, tmp_path, js):
+    async with House(harness, tmp_path) as one:
+        await one.push(one.job("a", headers={"Nats-Msg-Id": ["once"], "h": ["v", "w"]}))
+        crash(await one.sink.take())
+        again = await one.sink.take()
+        assert (again.job.id, again.attempt, again.job.headers["h"]) == ("a", 2, ["v", "w"])
+        answer(again)
+        await one.idle()
+    first = await js.get_msg(harness.prefix, seq=1)
+    assert first.headers["Nats-Msg-Id"] == "once"
+
+
+async def test_a_letter_of_a_job_with_a_message_id_is_replayed(harness, tmp_path):
+    async with House(harness, tmp_path) as one:
+        await one.push(one.job("a", headers={"Nats-Msg-Id": ["twice"]}))
+        for _ in range(3):
+            crash(await one.sink.take())
+        await one.idle()
+        (letter,) = await one.dead.letters(ALL, 10)
+        assert await one.dead.replay([letter.key]) == [""]
+        answer(await one.sink.take())
+        await one.idle()
+
+
 async def test_deliver_new_passes_over_what_the_stream_holds(harness, tmp_path, js):
     harness.keys = {"deliver_new": True}
     await js.add_stream(name=harness.prefix, subjects=[f"{harness.prefix}.p"])
