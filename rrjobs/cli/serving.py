@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import os
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from rrjobs.runtime.listening import LISTENING
 from rrjobs.runtime.log import Logs
 from rrjobs.runtime.notify import notify, reloading
 from rrjobs.runtime.signals import Signals
+from rrjobs.runtime.tasks import Tasks
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """A waiting job is an object: Python's defaults would walk a million of them again and again."""
@@ -46,20 +47,19 @@ class Serving:
         self._logs = logs
         self._predecessors = predecessors
         self._events = Events()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._app: App
         self._signals: Signals
 
     async def run(self) -> None:
         """Until it was told to stop and has drained; raises RRJobsError when it cannot start."""
         self._app = App(self._loaded, self._events, self._predecessors)
-        self._signals = Signals(self._abort, lambda: self._spawn(self._reset()))
+        self._signals = Signals(self._abort, self._ask_reset)
         self._signals.install()
         if await self._start():
             await self._serve()
             await self._end(self._loaded.root.endure.grace_period_s)
-        for task in tuple(self._tasks):
-            task.cancel()
+        self._tasks.cancel()
         self._signals.remove()
 
     async def _serve(self) -> None:
@@ -106,7 +106,7 @@ class Serving:
             self.pid_file = PidFile.inherit(Path(PID_FILE), descriptor)
         if self._options.pid and self.pid_file is None:
             self.pid_file = PidFile.take(Path(PID_FILE))
-        self._spawn(self._see_off(predecessors))
+        self._tasks.start(self._see_off(predecessors))
 
     async def _see_off(self, predecessors: Predecessors) -> None:
         """Tell of one that does not come to its end."""
@@ -158,6 +158,9 @@ class Serving:
         if not self._options.silent:
             click.echo(closing_line(self._app.ended(drain)))
 
+    def _ask_reset(self) -> None:
+        self._tasks.start(self._reset())
+
     async def _reset(self) -> None:
         notify(*reloading(), "STATUS=replacing all workers")
         try:
@@ -173,8 +176,3 @@ class Serving:
         self._logs.close()
         click.echo("exit forced", err=True)
         os._exit(1)
-
-    def _spawn(self, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)

@@ -1,6 +1,5 @@
 """A small HTTP server for pages of the server itself: status, metrics."""
 
-import asyncio
 import socket
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
@@ -13,6 +12,7 @@ from rrjobs.protocol.http1.limits import Limits
 from rrjobs.protocol.http1.request import Refusal
 from rrjobs.protocol.http1.server import HttpServer
 from rrjobs.runtime.address import Address, parse_address
+from rrjobs.runtime.tasks import Tasks
 
 TEXT = "text/plain; charset=utf-8"
 
@@ -36,7 +36,7 @@ class PageServer:
         limits = Limits(body_bytes=65536, body_timeout_s=timeout_s, max_connections=256)
         self._server = HttpServer(parse_address(address), self, limits)
         self._answer = answer
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     @property
     def address(self) -> Address:
@@ -59,10 +59,7 @@ class PageServer:
     async def stop(self) -> None:
         """Close everything."""
         await self._server.stop()
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.end()
 
     def body_sink(self, exchange: Exchange) -> BodySink | None:
         """See Handler; bodies are of no interest."""
@@ -73,9 +70,7 @@ class PageServer:
 
     def requested(self, exchange: Exchange) -> None:
         """See Handler."""
-        task = asyncio.get_running_loop().create_task(self._serve(exchange))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks.start(self._serve(exchange))
 
     async def _serve(self, exchange: Exchange) -> None:
         try:

@@ -25,8 +25,9 @@ class WatchedPool(Protocol):
     """What is asked of a pool."""
 
     name: str
-    trouble: str
 
+    @property
+    def trouble(self) -> str: ...
     @property
     def healthy(self) -> bool: ...
 

@@ -5,15 +5,15 @@ ready before a retiring worker is stopped.
 """
 
 import asyncio
-import random
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Protocol
 
 from rrjobs.errors import PoolStopped, SpawnError
 from rrjobs.runtime.events import Events
-from rrjobs.worker.clocks import Limits
+from rrjobs.runtime.tasks import Tasks
+from rrjobs.worker.boots import Boots
 from rrjobs.worker.config import PoolConfig
 from rrjobs.worker.launcher import Launcher
 from rrjobs.worker.running import Running, running
@@ -23,8 +23,6 @@ from rrjobs.worker.state import WorkerState
 from rrjobs.worker.supervisor import limit_reached
 from rrjobs.worker.worker import STOP_WAIT_S, Worker
 
-FIRST_BACKOFF_S = 0.2
-MAX_BACKOFF_S = 5.0
 MAX_DEBUG_WORKERS = 64
 """Fresh workers of a debug pool alive at once; further deliveries wait."""
 
@@ -60,7 +58,7 @@ class Pool:
         self.name = name
         self.config = config
         self.idle: deque[Worker] = deque()
-        self.trouble = ""
+        self.stopping = False
         self.borrower: Borrower | None = None
         self.progressed: Callable[[Worker, int, float], None] = _unheard
         """See WorkerOwner; it is the borrower's own."""
@@ -68,12 +66,9 @@ class Pool:
         self._events = events
         self._workers: dict[int, Worker] = {}
         self._target = 0
-        self._booting = 0
         self._scaler: Scaler | None = None
-        self._stopping = False
-        self._late_fences = False
-        self._resets = 0
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._boots = Boots(self, launcher, events)
+        self._tasks = Tasks(_unless_stopped)
         self._reset_lock = asyncio.Lock()
 
     def lend_to(self, borrower: Borrower) -> None:
@@ -127,9 +122,14 @@ class Pool:
         return self._target
 
     @property
+    def trouble(self) -> str:
+        """Why the last worker did not start; "" since one did."""
+        return self._boots.trouble
+
+    @property
     def booting(self) -> int:
         """Workers that do not take loads yet."""
-        return self._booting
+        return self._boots.count
 
     @property
     def resetting(self) -> bool:
@@ -154,44 +154,41 @@ class Pool:
     @property
     def healthy(self) -> bool:
         """Whether it can serve: a worker is ready or working, or it makes one for each delivery."""
-        return not self._stopping and (self.config.debug or self.ready + self.working > 0) and not self.trouble
+        return not self.stopping and (self.config.debug or self.ready + self.working > 0) and not self._boots.trouble
 
     async def start(self) -> None:
         """Boot all workers side by side; raises SpawnError, and then none is left."""
-        self._stopping = False
+        self.stopping = False
         self._target = 0 if self.config.debug else self.config.fewest_workers
         try:
-            await self._boot_many(self._target)
+            await self._boots.many(self._target)
         except BaseException:
             await self.stop(0.0)
             raise
-        self._run(self._supervise())
+        self._tasks.start(self._supervise())
         if self.config.limits is not None:
             self._scaler = Scaler(self, self.config.limits, self._events)
         self._events.emit("pool.ready", pool=self.name, workers=self._target)
 
     async def stop(self, grace_s: float) -> None:
         """Stop all workers; what still runs after `grace_s` is cut off. Safe twice and before `start`."""
-        self._stopping = True
+        self.stopping = True
         if self._scaler is not None:
             self._scaler.stop()
         self.idle.clear()
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.end()
         workers = list(self._workers.values())
         await asyncio.gather(*(worker.stop(grace_s, min(STOP_WAIT_S, max(grace_s, 1.0))) for worker in workers))
 
     async def reset(self) -> None:
         """Replace every worker: new ones first, then each old one stops after what it is doing."""
         async with self._reset_lock:
-            if self._stopping:
+            if self.stopping:
                 raise PoolStopped(f"pool {self.name} is stopping")
             old = list(self._workers.values())
-            self._resets += 1
+            self._boots.overtaken()
             try:
-                await self._boot_many(self._target)
+                await self._boots.many(self._target)
             except SpawnError:
                 self._refill()
                 raise
@@ -208,7 +205,7 @@ class Pool:
             raise SpawnError(f"pool {self.name} has {MAX_WORKERS} workers, the most it may have", command=())
         if not self.config.debug:
             try:
-                await self._boot_many(1)
+                await self._boots.many(1)
                 self._target += 1
                 self._tell_borrower()  # it became free before it counted
             finally:
@@ -235,12 +232,12 @@ class Pool:
         """Deliveries wait and nobody is free: a debug pool makes a worker for each, a scaled one looks into it."""
         if self._scaler is not None:
             self._scaler.demand(waiting)
-        if not self.config.debug or self._stopping:
+        if not self.config.debug or self.stopping:
             return
-        wanted = min(waiting - self._booting, MAX_DEBUG_WORKERS - self._booting - len(self._workers))
+        wanted = min(waiting - self._boots.count, MAX_DEBUG_WORKERS - self._boots.count - len(self._workers))
         for _ in range(wanted):
-            self._booting += 1
-            self._run(self._boot_for_debug())
+            self._boots.expect()
+            self._tasks.start(self._boot_for_debug())
 
     def backlog(self) -> Backlog:
         """See Scaled."""
@@ -250,31 +247,47 @@ class Pool:
         """See Scaled."""
         for _ in range(number):
             self._target += 1
-            self._booting += 1
-            self._run(self._boot_one_more())
+            self._boots.expect()
+            self._tasks.start(self._boot_one_more())
 
     def shrink(self, number: int) -> None:
         """See Scaled."""
         for worker in list(self.idle)[:number]:
             self._target -= 1
             self._withdraw(worker, WorkerState.DESTROYED)
-            self._run(worker.stop(self.config.destroy_timeout_s))
+            self._tasks.start(worker.stop(self.config.destroy_timeout_s))
 
     def wants_retirement(self, worker: Worker, state: WorkerState, why: str = "") -> None:
         """See WorkerOwner."""
-        if self._stopping or not worker.lendable:
+        if self.stopping or not worker.lendable:
             return
         self._withdraw(worker, state)
-        self._run(self._replace(worker, why or state.why))
+        self._tasks.start(self._replace(worker, why or state.why))
 
     def swallows(self, mode: str) -> None:
         """See WorkerOwner."""
-        if not self._late_fences:
-            self._late_fences = True
+        if not self._boots.late_fences:
+            self._boots.late_fences = True
             for worker in self._workers.values():
                 worker.session.late_fences = True
         if self.borrower is not None:
             self.borrower.swallows(mode)
+
+    def add(self, worker: Worker) -> None:
+        """See Home."""
+        self._workers[worker.pid] = worker
+
+    def admit(self, worker: Worker) -> None:
+        """See Home."""
+        if self.borrower is not None:
+            self.borrower.worker_free(worker)
+        else:
+            self.idle.append(worker)
+
+    def dismiss(self, worker: Worker) -> None:
+        """See Home."""
+        worker.retire(WorkerState.STOPPING)
+        self._tasks.start(worker.stop(0.0))
 
     def gone(self, worker: Worker) -> None:
         """See WorkerOwner."""
@@ -290,21 +303,21 @@ class Pool:
 
     def _refill(self) -> None:
         """Boot what is missing."""
-        missing = self._target - self._booting - len(self._lendable())
-        if self._stopping:
+        missing = self._target - self._boots.count - len(self._lendable())
+        if self.stopping:
             return
         for _ in range(missing):
-            self._booting += 1
-            self._run(self._boot_until_ready())
+            self._boots.expect()
+            self._tasks.start(self._boot_until_ready())
 
     def _trim(self) -> None:
         """Workers were removed, or all replaced, while others were booted: now there are too many, the newest last."""
-        too_many = len(self._lendable()) + self._booting - self._target
-        if too_many <= 0 or self._stopping or self.config.debug or self._reset_lock.locked():
+        too_many = len(self._lendable()) + self._boots.count - self._target
+        if too_many <= 0 or self.stopping or self.config.debug or self._reset_lock.locked():
             return
         for worker in sorted(self._lendable(), key=lambda one: one.outstanding)[:too_many]:
             self._withdraw(worker, WorkerState.DESTROYED)
-            self._run(worker.stop(self.config.destroy_timeout_s))
+            self._tasks.start(worker.stop(self.config.destroy_timeout_s))
 
     def _lendable(self) -> list[Worker]:
         return [worker for worker in self._workers.values() if worker.lendable]
@@ -317,108 +330,31 @@ class Pool:
     async def _replace(self, worker: Worker, reason: str) -> None:
         """A new one first. Its loads are finished before it is asked to end."""
         if not self.config.debug:
-            self._booting += 1
+            self._boots.expect()
             await self._boot_until_ready()
         await worker.stop(self.config.destroy_timeout_s)
         if not self.config.debug:
             self._events.emit("worker.retired", pool=self.name, pid=worker.pid, reason=reason)
 
-    async def _boot_many(self, number: int) -> None:
-        """All of them, or SpawnError."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                for _ in range(number):
-                    group.create_task(self._boot_counted())
-        except ExceptionGroup as err:
-            raise next(iter(_leaves(err))) from None
-
-    async def _boot_counted(self) -> None:
-        """Until it is ready and no longer: it may end at once, and is replaced then though others still boot."""
-        self._booting += 1
-        try:
-            await self._boot()
-        finally:
-            self._booting -= 1
-
-    async def _boot(self) -> None:
-        """One worker, or SpawnError. One that a reset overtook while it started may be of the old program: again."""
-        while True:
-            resets = self._resets
-            worker = await self._start_one()
-            self._workers[worker.pid] = worker
-            if resets == self._resets:
-                break
-            worker.retire(WorkerState.STOPPING)
-            self._run(worker.stop(0.0))
-        worker.session.late_fences = self._late_fences
-        if self._stopping:
-            await worker.stop(0.0)
-            raise PoolStopped(f"pool {self.name} is stopping")
-        if self.borrower is not None:
-            self.borrower.worker_free(worker)
-        else:
-            self.idle.append(worker)
-
-    async def _start_one(self) -> Worker:
-        """Ready, but not the pool's yet."""
-        process = self._launcher.start()
-        limits = Limits(self.config.supervisor.exec_ttl_s, self.config.stream_timeout_s)
-        worker = Worker(process, self._launcher, self, self._events, self.name, limits)
-        if self.config.debug:
-            worker.limit = 1
-        elif self.config.max_jobs:
-            worker.limit = self.config.max_jobs + random.randint(0, self.config.max_jobs * 14 // 100)
-        await worker.boot(self.config.allocate_timeout_s)
-        return worker
-
     async def _boot_until_ready(self) -> None:
-        """Boot one that was counted in `_booting`; on failure back off and try again for as long as it takes."""
-        backoff_s = FIRST_BACKOFF_S
-        try:
-            while True:
-                try:
-                    await self._boot()
-                    break
-                except SpawnError as err:
-                    self.trouble = str(err)
-                    self._events.emit("worker.spawn_failed", pool=self.name, error=str(err), again_in_s=backoff_s)
-                await asyncio.sleep(backoff_s * random.uniform(0.8, 1.2))
-                backoff_s = min(backoff_s * 2, MAX_BACKOFF_S)
-        finally:
-            self._booting -= 1
+        await self._boots.until_ready()
         self._trim()
-        if self.trouble:
-            self.trouble = ""
-            self._events.emit("pool.recovered", pool=self.name)
 
     async def _boot_one_more(self) -> None:
         """Once: who has workers can do without one that does not start."""
         assert self._scaler is not None
         try:
-            await self._boot()
+            await self._boots.one()
         except SpawnError as err:
             self._target -= 1
-            self._booting -= 1
             again_in_s = round(self._scaler.failed(), 1)
             self._events.emit("worker.spawn_failed", pool=self.name, error=str(err), again_in_s=again_in_s)
-        except BaseException:
-            self._booting -= 1
-            raise
         else:
-            self._booting -= 1
             self._scaler.started()
 
     async def _boot_for_debug(self) -> None:
-        try:
-            await self._boot()
-            self.trouble = ""
-        except SpawnError as err:
-            self.trouble = str(err)
-            self._events.emit("worker.spawn_failed", pool=self.name, error=str(err), again_in_s=FIRST_BACKOFF_S)
-            await asyncio.sleep(FIRST_BACKOFF_S)
-        finally:
-            self._booting -= 1
-        if not self._stopping:
+        await self._boots.for_debug()
+        if not self.stopping:
             self._tell_borrower()
 
     def _moved_by_hand(self, by: int) -> None:
@@ -437,23 +373,12 @@ class Pool:
                 if state is not None:
                     self.wants_retirement(worker, state)
 
-    def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and isinstance(task.exception(), PoolStopped):
-            return
+def _unless_stopped(err: BaseException) -> None:
+    """That a pool stops ends what boots in it; anything else is a bug, and to be seen."""
+    if not isinstance(err, PoolStopped):
+        raise err
 
 
 def _unheard(worker: Worker, finished: int, elapsed_s: float) -> None:
     """Nobody lends."""
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for err in group.exceptions:
-        found.extend(_leaves(err) if isinstance(err, BaseExceptionGroup) else [err])
-    return sorted(found, key=lambda err: not isinstance(err, SpawnError))

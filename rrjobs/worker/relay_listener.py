@@ -3,7 +3,6 @@
 import asyncio
 import os
 import socket
-from collections.abc import Coroutine
 from pathlib import Path
 
 import orjson
@@ -12,6 +11,7 @@ from rrjobs.errors import AddressError, ProtocolError
 from rrjobs.protocol.frame import CONTROL, FrameParser, pid_request
 from rrjobs.runtime.address import TcpAddress, UnixAddress, parse_dsn
 from rrjobs.runtime.listen import apart, dsn_of
+from rrjobs.runtime.tasks import Tasks
 
 HANDSHAKE_S = 10.0
 
@@ -24,7 +24,7 @@ class RelayListener:
         self._address = parse_dsn(dsn)
         self._socket: socket.socket | None = None
         self._expected: dict[int, asyncio.Future[socket.socket]] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     @property
     def dsn(self) -> str:
@@ -39,7 +39,7 @@ class RelayListener:
         if beside:
             self._dsn = dsn_of(self._socket)
         self._socket.setblocking(False)
-        self._run(self._accept(self._socket))
+        self._tasks.start(self._accept(self._socket))
 
     def expect(self, pid: int) -> None:
         """A child of this pid will connect."""
@@ -57,25 +57,17 @@ class RelayListener:
 
     async def stop(self) -> None:
         """Stop listening; safe twice."""
-        for task in list(self._tasks):
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.end()
         if self._socket is not None:
             self._socket.close()
             self._socket = None
             _unlink(self._address)
 
-    def _run(self, work: Coroutine[object, object, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def _accept(self, listener: socket.socket) -> None:
         while True:
             connection, _ = await asyncio.get_running_loop().sock_accept(listener)
             connection.setblocking(False)
-            self._run(self._shake(connection))
+            self._tasks.start(self._shake(connection))
 
     async def _shake(self, connection: socket.socket) -> None:
         try:
