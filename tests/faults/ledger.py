@@ -60,12 +60,22 @@ class Ledger:
         }
         self.server: ServerProcess
         self._servers: list[ServerProcess] = []
+        self._server_environment: dict[str, str] = {}
 
     def start(self) -> ServerProcess:
         """The next server in the same folder."""
-        self.server = ServerProcess(self.folder, self.config)
+        self.server = ServerProcess(self.folder, self.config, **self._server_environment)
         self._servers.append(self.server)
         return self.server.ready()
+
+    def jump(self, offset_s: float) -> None:
+        """The wall clock of the servers is this far from the true one; before the first of them starts, and later."""
+        at = self.folder / "clock"
+        fresh = at.with_suffix(".new")
+        fresh.write_text(str(offset_s))
+        fresh.rename(at)
+        path = os.pathsep.join([str(ROOT / "tests/faults/clock"), str(ROOT)])
+        self._server_environment = {"CLOCK_OFFSET": str(at), "PYTHONPATH": path}
 
     def push(self, number: int, delay_s: int = 0, **order: object) -> bool:
         """A batch, and whether it was acknowledged; what is not may or may not run."""
@@ -120,9 +130,13 @@ class Ledger:
 
     def lines(self, word: str) -> Counter[str]:
         """How often each job has written this."""
+        return Counter(self.order(word))
+
+    def order(self, word: str) -> list[str]:
+        """The jobs that have written this, one after the other."""
         if not self.path.exists():
-            return Counter()
-        return Counter(line.split()[0] for line in self.path.read_text().splitlines() if line.endswith(word))
+            return []
+        return [line.split()[0] for line in self.path.read_text().splitlines() if line.endswith(word)]
 
     def runs(self) -> Counter[tuple[str, int]]:
         """How often each attempt of a job has begun."""

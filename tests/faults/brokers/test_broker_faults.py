@@ -2,6 +2,7 @@
 
 import os
 import random
+import time
 import urllib.request
 
 import pytest
@@ -9,9 +10,13 @@ from ledger import WORKERS
 from server_process import wait_until
 from servers.link import Direction, Fault
 
+pytestmark = pytest.mark.soak
 ROUNDS = int(os.environ.get("SOAK_ROUNDS", "1"))
 SHARES = [0.0, 0.5, 1.0]
 """How much of the bytes that a trap waits for passes on: it cuts before, during and after them."""
+
+JUMPS_S = [-3600.0, 3600.0]
+"""From the true time: the clock of the server is set back by two hours, and forward again."""
 
 
 def check(book, extra: int) -> None:
@@ -160,6 +165,35 @@ def test_poison_runs_three_times_and_all_others_once(ledger, stage):
     runs = book.lines("start")
     assert runs["job-0"] == 3
     assert {runs[ident] for ident in book.accepted if ident != "job-0"} == {1}
+
+
+def test_a_clock_that_is_set_forward_and_back_loses_nothing_and_doubles_nothing(ledger, stage):
+    book = ledger()
+    book.jump(JUMPS_S[-1])
+    book.start()
+    assert book.server.events("pipeline.declared")[0]["ts"] > time.time() + JUMPS_S[-1] / 2, "its clock is wrong"
+    for offset_s in JUMPS_S * ROUNDS:
+        book.push(60, ms=4)
+        some_have_run(book)
+        book.jump(offset_s)
+        assert book.push(20, ms=1) and book.push(5, delay_s=1)
+        wait_until(lambda: not book.missing(), "all have run, the delayed ones too", 30)
+    assert "broker.lost" not in book.server.output
+    book.settle()
+    check(book, 0)
+
+
+def test_servers_that_come_and_go_on_one_queue_double_nothing(ledger, stage):
+    first, second = ledger(), ledger()
+    first.start()
+    for _ in range(1 + ROUNDS):
+        before = first.lines("end").total()
+        first.push(150, ms=4)
+        second.start()
+        some_have_run(first, before + 50)
+        assert second.server.stop() == 0
+    first.settle()
+    check(first, 0)
 
 
 def test_two_servers_on_one_queue_and_one_of_them_is_killed(ledger, stage):
