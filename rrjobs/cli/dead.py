@@ -14,6 +14,8 @@ from rrjobs.runtime.duration import format_duration, parse_duration
 
 Asked = dict[str, Any]
 
+_DONE = {"Replay": "replayed", "Drop": "dropped"}
+
 
 @click.group("dead", help="List, show, replay and drop jobs that failed for good.")
 def dead() -> None:
@@ -64,7 +66,7 @@ def list_letters(context: click.Context, /, as_json: bool, **asked: Any) -> None
     for name, counts in reply["pipelines"].items():
         if counts["held"] or counts["lost"]:
             click.echo(
-                f"{name}: {counts['held']} letters, {counts['held_bytes']} bytes, {counts['lost']} lost to limits"
+                f"{name}: {_letters(counts['held'])}, {counts['held_bytes']} bytes, {counts['lost']} lost to limits"
             )
 
 
@@ -73,12 +75,16 @@ def list_letters(context: click.Context, /, as_json: bool, **asked: Any) -> None
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.pass_context
 def show(context: click.Context, ids: Sequence[str], as_json: bool) -> None:
-    """Facts, then the payload, then what its worker printed."""
+    """Facts, then the payload, then what its worker printed. Exits with 1 when one is not there."""
     reply = _call(context, "Show", {"ids": list(ids)})
     if as_json:
         click.echo(json.dumps(reply["letters"], indent=2))
-        return
-    click.echo("\n\n".join(_described(letter) for letter in reply["letters"]))
+    else:
+        click.echo("\n\n".join(_described(letter) for letter in reply["letters"]))
+    for key in reply["missing"]:
+        click.echo(f"there is no letter {key}", err=True)
+    if reply["missing"]:
+        sys.exit(1)
 
 
 @dead.command("replay", help="Push jobs once more; their letters are gone once they are accepted.")
@@ -115,7 +121,7 @@ def _act(context: click.Context, method: str, asked: Asked) -> None:
     else:
         for one in reply["refused"]:
             click.echo(one["reason"], err=True)
-        click.echo(f"{len(reply['done'])} letters: {method.lower()}")
+        click.echo(f"{_letters(len(reply['done']))} {_DONE[method]}")
     if reply["refused"]:
         sys.exit(1)
 
@@ -147,6 +153,10 @@ def _described(letter: Mapping[str, Any]) -> str:
     if letter["output"]:
         lines.append(f"its worker printed last:\n{letter['output']}")
     return "\n".join(lines)
+
+
+def _letters(number: int) -> str:
+    return f"{number} letter{'' if number == 1 else 's'}"
 
 
 def _moment(seconds: float) -> str:

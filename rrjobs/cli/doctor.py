@@ -55,7 +55,7 @@ def _examined(reading: Reading) -> Iterator[Finding]:
     os.chdir(loaded.directory)
     yield Finding("config", State.OK, str(reading.path))
     yield from _sections(loaded)
-    yield from check_memory(loaded.root)
+    yield from check_memory(loaded.root, loaded.path.parent)
     yield from check_php(loaded.root, loaded.directory)
     yield from check_packages(loaded.root, loaded.directory)
     yield from check_addresses(loaded.root, _runs(loaded))

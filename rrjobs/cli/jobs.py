@@ -17,6 +17,9 @@ from rrjobs.rpc.client import RpcClient
 from rrjobs.runtime.duration import format_duration
 from rrjobs.runtime.values import MAX_INTEGER
 
+_OURS = {"held": "Held", "held_why": "HeldWhy", "error": "ErrorMessage"}
+"""What `jobs.Stat` has no field for, as `informer.Jobs` calls it."""
+
 _NOTHING = {
     "pipeline": "",
     "driver": "",
@@ -28,6 +31,7 @@ _NOTHING = {
     "priority": 0,
     "held": 0,
     "held_why": "",
+    "error": "",
 }
 """What a reply leaves out is zero: programs that read ours need not know that."""
 
@@ -72,8 +76,8 @@ def stat(context: click.Context, as_json: bool) -> None:
     with _client(context) as client:
         reply: Any = client.json("jobs.Stat", {})
         told: Any = client.json("informer.Jobs", "jobs")
-    held = {row["Pipeline"]: {"held": row["Held"], "held_why": row["HeldWhy"]} for row in told or ()}
-    rows = [_NOTHING | row | held.get(row["pipeline"], {}) for row in reply.get("stats", [])]
+    more = {row["Pipeline"]: {ours: row[theirs] for ours, theirs in _OURS.items()} for row in told or ()}
+    rows = [_NOTHING | row | more.get(row["pipeline"], {}) for row in reply.get("stats", [])]
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
@@ -83,6 +87,8 @@ def stat(context: click.Context, as_json: bool) -> None:
         click.echo(f"{row['pipeline']}: {row['driver']} {state} priority={row['priority']} {counts}")
         if row["held"]:
             click.echo(f"  held back: {row['held_why']}")
+        if row["error"]:
+            click.echo(f"  in trouble: {row['error']}")
 
 
 @jobs.command("delayed", help="Jobs that wait for their time, retries too, the first to come due first.")

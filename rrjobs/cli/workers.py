@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.console import Console, Group
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from rrjobs.cli.options import options_of
@@ -96,7 +97,7 @@ def _pipelines_table(rows: list[dict[str, Any]]) -> Table:
         status = "READY" if row["Ready"] else "PAUSED/STOPPED"
         counts = (str(row[key]) for key in ("Active", "Held", "Delayed", "Reserved"))
         table.add_row(status, row["Pipeline"], row["Driver"], row["Queue"], *counts)
-    held = [f"{row['Pipeline']}: {row['HeldWhy']}" for row in rows if row["HeldWhy"]]
-    table.caption = "\n".join(held) or None
+    told = [f"{row['Pipeline']}: {why}" for row in rows for why in (row["HeldWhy"], row["ErrorMessage"]) if why]
+    table.caption = escape("\n".join(told)) or None
     table.caption_justify = "left"
     return table

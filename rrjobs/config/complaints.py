@@ -1,6 +1,6 @@
 """What pydantic found, in the words of somebody who edits a configuration file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,6 +22,9 @@ _WHAT = {
     "float_type": "must be a number",
     "tuple_type": "must be a list",
 }
+_WORD = "literal["
+"""How pydantic names the branch of a word, in the place of an error."""
+
 _BOUNDS = {
     "greater_than_equal": ("at least", "ge"),
     "less_than_equal": ("at most", "le"),
@@ -30,8 +33,8 @@ _BOUNDS = {
 
 def complain(error: ValidationError, model: type[Section], root: Node, findings: Findings) -> None:
     """Note every error of a validation at the place of its key or value."""
-    for detail in error.errors(include_url=False):
-        path = _written_path(detail["loc"], model, root)
+    for loc, detail in _of_what_is_written(error.errors(include_url=False), root):
+        path = _written_path(loc, model, root)
         if detail["type"] == "extra_forbidden":
             _note_misspelt(path, model, root, findings)
         node, exact = nearest(root, path)
@@ -42,6 +45,22 @@ def complain(error: ValidationError, model: type[Section], root: Node, findings:
             text += f" (the value of {', '.join(node.origin.variables)})"
         findings.error(origin, path, mask_text(dotted(path), text, detail["input"]))
     findings.settle()
+
+
+def _of_what_is_written(details: Sequence[ErrorDetails], root: Node) -> Iterator[tuple[Path, ErrorDetails]]:
+    """Where a key takes a word or a section pydantic complains about both: only what is wrong with the written one."""
+    words = {detail["loc"][:-1] for detail in details if str(detail["loc"][-1]).startswith(_WORD)}
+    for detail in details:
+        loc = detail["loc"]
+        key = next((path for path in words if loc[: len(path)] == path), None)
+        if key is None:
+            yield loc, detail
+        elif not isinstance(nearest(root, key)[0].value, dict):
+            if str(loc[-1]).startswith(_WORD):
+                expected = {"expected": f"{detail.get('ctx', {})['expected']} or a section"}
+                yield key, {**detail, "ctx": expected}
+        elif not str(loc[-1]).startswith(_WORD):
+            yield (*key, *loc[len(key) + 1 :]), detail
 
 
 def _note_misspelt(path: Path, model: type[Section], root: Node, findings: Findings) -> None:

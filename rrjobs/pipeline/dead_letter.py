@@ -22,6 +22,12 @@ class Death(StrEnum):
     REFUSED = "refused"  # one worker after the other asked to be stopped instead
 
 
+FOREIGN = "foreign"
+"""The reason of a letter in a broker's dead-letter queue that somebody else put there."""
+
+REASONS: tuple[str, ...] = (*Death, FOREIGN)
+
+
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """One job as it was when it failed for good.

@@ -87,7 +87,9 @@ class Statuses:
     async def _idle_pipelines(self) -> str:
         states = await self.pipelines() or ()
         idle = [
-            state.pipeline for state in states if not state.ready and (state.error or state.pipeline in self._consume)
+            f"{state.pipeline} ({state.error or 'paused'})"
+            for state in states
+            if not state.ready and (state.error or state.pipeline in self._consume)
         ]
         return f"pipelines that should consume and do not: {', '.join(idle)}" if idle else ""
 

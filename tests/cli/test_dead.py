@@ -52,7 +52,9 @@ def test_a_job_that_crashes_its_workers_is_shown_replayed_once_and_dropped(serve
     assert whole["headers"] == {"tenant": ["a"]}
     assert whole["exit_code"] == 3
     assert whole["pid"] not in server.workers()
-    shown = server.cli("dead", "show", "poison").stdout
+    partly = server.cli("dead", "show", "poison", "nope")
+    assert (partly.returncode, partly.stderr) == (1, "there is no letter nope\n")
+    shown = partly.stdout
     assert '"do": "crash"' in shown
     assert "exit_code: 3" in shown
     assert told(server, "dead", "replay", "poison") == {"done": [letter["letter"]], "refused": []}
@@ -63,7 +65,7 @@ def test_a_job_that_crashes_its_workers_is_shown_replayed_once_and_dropped(serve
     (again,) = letters(server)
     assert (again["id"], again["attempts"], again["crashes"]) == ("poison", 3, 3)
     assert again["letter"] != letter["letter"]
-    assert server.cli("dead", "drop", "poison").stdout == "1 letters: drop\n"
+    assert server.cli("dead", "drop", "poison").stdout == "1 letter dropped\n"
     assert letters(server) == []
 
 
@@ -74,7 +76,7 @@ def test_letters_are_chosen_by_pipeline_name_reason_and_age_and_all_asks_first(s
     assert [one["id"] for one in letters(server, "--pipeline", "later")] == ["two"]
     assert len(letters(server, "--name", "order", "--reason", "attempts", "--younger", "1h")) == 2
     assert letters(server, "--older", "1h") == letters(server, "--reason", "crashes") == []
-    assert "mail: 1 letters" in server.cli("dead", "list").stdout
+    assert "mail: 1 letter," in server.cli("dead", "list").stdout
     nothing = server.cli("dead", "drop")
     assert nothing.returncode == 2
     assert "say which letters" in nothing.stderr
@@ -82,7 +84,7 @@ def test_letters_are_chosen_by_pipeline_name_reason_and_age_and_all_asks_first(s
     assert asked.returncode == 1
     assert "Drop all letters?" in asked.stderr
     assert len(letters(server)) == 2
-    assert server.cli("dead", "drop", "--all", "--pipeline", "mail", "--yes").stdout == "1 letters: drop\n"
+    assert server.cli("dead", "drop", "--all", "--pipeline", "mail", "--yes").stdout == "1 letter dropped\n"
     assert [one["id"] for one in letters(server)] == ["two"]
 
 
@@ -91,6 +93,8 @@ def test_letters_are_chosen_by_pipeline_name_reason_and_age_and_all_asks_first(s
     [
         (("dead", "show", "nope"), "there is no letter nope"),
         (("dead", "replay", "nope"), "there is no letter nope"),
+        (("dead", "list", "--reason", "crash"), "'crash' is no reason: there are attempts, crashes, "),
+        (("dead", "drop", "--reason", "crash"), "'crash' is no reason"),
         (("dead", "list", "--pipeline", "nobody"), "no such pipeline, requested: nobody"),
         (("jobs", "delayed", "nobody"), "no such pipeline, requested: nobody"),
         (("jobs", "push", "mail", "x", "--header", "rr-retry:max_attempts=0"), "rr-retry: max_attempts must be 1 to"),

@@ -1,6 +1,7 @@
 """`rrjobs doctor`: what it finds on this machine for a configuration, and when it fails."""
 
 import json
+import os
 import socket
 from pathlib import Path
 from typing import Any
@@ -153,3 +154,36 @@ def test_it_says_which_memory_pipelines_a_kill_would_cost_their_jobs(doctor, set
     assert found["pipeline safe"] == ("ok", "memory with a journal, sync: interval")
     assert found["pipeline bare"][0] == "warning"
     assert "lost at every end" in found["pipeline bare"][1]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")
+def test_it_says_where_no_journal_can_be_kept(doctor, settings, tmp_path):
+    places = {name: tmp_path / name for name in ("file", "foreign", "stranger", "below")}
+    places["file"].write_text("mine")
+    places["foreign"].mkdir()
+    (places["foreign"] / "letters.txt").write_text("mine")
+    places["stranger"].mkdir()
+    os.chown(places["stranger"], 12345, 12345)
+    places["below"] = places["file"] / "journal"
+    configs = {name: {"journal": {"path": str(place)}} for name, place in places.items()}
+    pipelines = {name: {"driver": "memory", "config": config} for name, config in configs.items()}
+    code, found = doctor(
+        {
+            **settings,
+            "jobs": {"pipelines": {**pipelines, "plain": {"driver": "memory"}}},
+            "state_dir": str(places["file"]),
+        }
+    )
+    assert code == 1
+    for name, text in (
+        ("file", "not a folder"),
+        ("foreign", "holds other files"),
+        ("stranger", "belongs to uid 12345"),
+        ("below", "not a folder"),
+    ):
+        assert found[f"pipeline {name}"][0] == "error"
+        assert text in found[f"pipeline {name}"][1]
+    assert found["pipeline plain"] == (
+        "warning",
+        f"memory without a journal: lost at every end of the server, for {places['file']} cannot be written",
+    )

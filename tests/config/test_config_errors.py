@@ -277,3 +277,18 @@ def test_what_has_no_effect_in_the_log_is_told(read):
         "channels.htpp: nothing is logged on this channel, did you mean `http`?",
         "output: no effect beside `file_logger_options`, which take its place",
     ]
+
+
+@pytest.mark.parametrize(
+    ("journal", "error"),
+    [
+        ("on", "journal: must be 'off' or a section, got 'on'"),
+        ("3", "journal: must be 'off' or a section, got 3"),
+        ("{sync: never}", "journal.sync: must be 'always' or 'interval', got 'never'"),
+        ("{interval_ms: 0}", "journal.interval_ms: must be at least 1, got 0"),
+        ("{pth: a}", "journal.pth: unknown key, did you mean `path`?"),
+    ],
+)
+def test_of_a_word_or_a_section_only_what_was_written_is_complained_about(read, journal, error):
+    (found,) = read(f"jobs: {{pipelines: {{mail: {{driver: memory, config: {{journal: {journal}}}}}}}}}").errors
+    assert found.endswith(f" jobs.pipelines.mail.config.{error}")

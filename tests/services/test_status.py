@@ -34,7 +34,7 @@ def test_readiness_is_red_while_a_pipeline_that_should_consume_is_paused(start_s
     server, port = start_server(settings), status_port(settings)
     server.cli("jobs", "pause", "mail")
     _, body = wait_until(lambda: (got := server.get("/ready", port))[0] == 503 and got, "readiness is red")
-    assert b"mail" in body
+    assert b"pipelines that should consume and do not: mail (paused)" in body
     assert server.get("/health", port)[0] == 200
     server.cli("jobs", "resume", "mail")
     wait_until(lambda: server.get("/ready", port)[0] == 200, "readiness is green again")

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from rrjobs.drivers.broker.attributes import attributes_of, job_from
-from rrjobs.pipeline.dead_letter import DeadLetter
+from rrjobs.pipeline.dead_letter import FOREIGN, DeadLetter
 from rrjobs.pipeline.job import NO_OPTIONS
 
 LETTER = "rr_letter"
@@ -58,7 +58,7 @@ def decode_letter(attributes: Mapping[str, Any], payload: bytes, pipeline: str, 
         headers=job.headers,
         attempts=int(facts.get("attempts") or 0),
         crashes=int(facts.get("crashes") or 0),
-        reason=str(facts.get("reason") or "foreign"),
+        reason=str(facts.get("reason") or FOREIGN),
         error=str(facts.get("error") or ""),
         exit_code=facts.get("exit_code"),
         signal=facts.get("signal"),

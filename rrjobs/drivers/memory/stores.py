@@ -14,15 +14,21 @@ def store_for(pipeline: str, config: MemoryConfig, surroundings: Surroundings) -
     journal, state_dir, events = config.journal, surroundings.state_dir, surroundings.events
     if state_dir is None:
         return Volatile()
-    default = state_dir / "journal" / file_name(pipeline)
+    default = journal_folder(pipeline, None, state_dir)
     parked = state_dir / "parked" / file_name(pipeline)
     if journal == "off":
         return Off(pipeline, default, events)
     if isinstance(journal, JournalSection):
-        return _journalled(pipeline, Path(journal.path) if journal.path else default, journal, parked, surroundings)
+        return _journalled(pipeline, journal_folder(pipeline, journal, state_dir), journal, parked, surroundings)
     from rrjobs.drivers.memory.parked import Parked
 
     return Parked(pipeline, parked, events, surroundings.predecessor_s, unread=default)
+
+
+def journal_folder(pipeline: str, journal: JournalSection | None, state_dir: Path) -> Path:
+    """Where its journal is, or would be without a section."""
+    named = journal is not None and journal.path
+    return Path(named) if named else state_dir / "journal" / file_name(pipeline)
 
 
 def _journalled(

@@ -131,10 +131,21 @@ def _first(err: LimitsError | ValidationError, above: str = "") -> str:
     if isinstance(err, LimitsError):
         return str(err)
     first = err.errors()[0]
-    text = first["msg"].removeprefix("Value error, ")
-    if text.partition(" ")[0].partition(".")[0] in KEYS:
+    text = _PLAIN.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+    where = ".".join((*((above,) if above else ()), *map(str, first["loc"])))
+    if not where or text.partition(" ")[0].partition(".")[0] in KEYS:
         return text
-    return f"{'.'.join((*((above,) if above else ()), *map(str, first['loc'])))}: {text}"
+    return f"{where}: {text}"
+
+
+_PLAIN: Mapping[str, str] = {
+    "extra_forbidden": "there is no such key",
+    "missing": "is required",
+    "model_type": "must be an object with the keys limit, per_s and key",
+    "string_type": "must be a text",
+    "json_invalid": "is no JSON",
+}
+"""What pydantic says in its own words, by its name of the error."""
 
 
 def _possible(made: Callable[[], object]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from rrjobs.errors import RpcError, RRJobsError
-from rrjobs.pipeline.dead_letter import DeadLetter, DeadLetters, Wanted
+from rrjobs.pipeline.dead_letter import REASONS, DeadLetter, DeadLetters, Wanted
 from rrjobs.rpc.method import AnyMethod, Method
 from rrjobs.rpc.shapes import ANYTHING, Value
 
@@ -63,7 +63,9 @@ class DeadMethods:
             letters += await dead.letters(_wanted(asked), MAX_LIMIT)
         if not letters:
             raise RpcError(f"dead_show: there is no letter {', '.join(asked['ids'])}")
-        return {"letters": [_whole(letter) for letter in letters]}
+        found = {letter.key for letter in letters} | {letter.id for letter in letters}
+        missing = [key for key in asked["ids"] if key not in found]
+        return {"letters": [_whole(letter) for letter in letters], "missing": missing}
 
     async def _replay(self, request: dict[str, Any]) -> dict[str, object]:
         return await self._each("replay", request)
@@ -120,14 +122,22 @@ async def _slices(dead: DeadLetters, wanted: Wanted) -> AsyncIterator[Sequence[D
 
 
 def _checked(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Raises RpcError for what is meant otherwise than it would be taken: these methods forget jobs."""
     for key, value in request.items():
         if key in _LISTS:
             if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
                 raise RpcError(f"json: `{key}` is a list of texts")
+            if key == "reasons" and (unknown := set(value).difference(REASONS)):
+                raise RpcError(f"json: {min(unknown)!r} is no reason: there are {', '.join(REASONS)}")
         elif key in _NUMBERS:
             if isinstance(value, bool) or not isinstance(value, int | float | None) or (value or 0) < 0:
                 raise RpcError(f"json: `{key}` is a number, and not negative")
-        elif key != "all":
+            if key == "limit" and isinstance(value, float):
+                raise RpcError("json: `limit` is a whole number")
+        elif key == "all":
+            if not isinstance(value, bool | None):
+                raise RpcError("json: `all` is true or false")
+        else:
             raise RpcError(f"json: there is no field `{key}`; there are {', '.join((*_LISTS, *_NUMBERS, 'all'))}")
     return dict(request)
 

@@ -57,8 +57,8 @@ class Failed:
 def error_of(path: Path, err: OSError) -> JournalError:
     """What an error of the disk means to those who use the journal."""
     if err.errno in FULL:
-        return JournalFull(f"{path}: the disk is full: {err}", path=str(path))
-    return JournalError(f"{path}: {err}", path=str(path))
+        return JournalFull(f"{path}: the disk is full: {err.strerror or err}", path=str(path))
+    return JournalError(f"{path}: {err.strerror or err}", path=str(path))
 
 
 class Writer:
