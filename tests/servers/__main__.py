@@ -34,7 +34,7 @@ def run() -> int:
                 print(f"{name:12} {text}")
             print(f'\nbreak a link: echo "kafka cut" | nc 127.0.0.1 {control_port()}    stop all: Ctrl-C', flush=True)
             _until_interrupted()
-    except (PortsTaken, ServerFailed, ServerMissing) as err:
+    except (PortsTaken, ServerFailed, ServerMissing, OSError) as err:
         print(f"make servers: {err}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

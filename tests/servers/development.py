@@ -12,7 +12,7 @@ from servers.beanstalkd import Beanstalkd
 from servers.kafka import Kafka
 from servers.link_proxy import LinkProxy
 from servers.nats import Nats
-from servers.process import Server, accepts
+from servers.process import Server, is_free
 from servers.proxy_control import ProxyControl
 from servers.rabbitmq import RabbitMQ
 from servers.sqs import ElasticMQ
@@ -61,11 +61,11 @@ def control_port() -> int:
 
 
 def check_ports() -> None:
-    """Raise PortsTaken when something listens already."""
+    """Raise PortsTaken when something has one already, be it only as its end of a connection."""
     wanted = [(place.name, place.port, place.variable) for place in PLACES]
     wanted += [(f"the proxy of {place.name}", place.proxy_port, place.variable) for place in PLACES]
     wanted.append(("the proxies' commands", control_port(), "PROXY_CONTROL_PORT"))
-    taken = [one for one in wanted if accepts(one[1])]
+    taken = [one for one in wanted if not is_free(one[1])]
     if taken:
         raise PortsTaken(
             "\n".join(f"port {port} for {name} is taken: stop who has it, or set {by}" for name, port, by in taken)
@@ -79,13 +79,13 @@ def running() -> Iterator[dict[str, str]]:
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="rrjobs-servers-")))
         servers = {place: place.make(directory / place.name, place) for place in PLACES}
+        proxies = {place.name: stack.enter_context(_proxy(place, server)) for place, server in servers.items()}
+        stack.enter_context(ProxyControl(control_port(), proxies))
         for server in servers.values():
             stack.callback(server.stop)
         with ThreadPoolExecutor(len(servers)) as threads:
             for started in [threads.submit(server.start) for server in servers.values()]:
                 started.result()
-        proxies = {place.name: stack.enter_context(_proxy(place, server)) for place, server in servers.items()}
-        stack.enter_context(ProxyControl(control_port(), proxies))
         yield {
             place.name: f"{place.uri.format(place.port):42} {place.uri.format(place.proxy_port)}" for place in PLACES
         }

@@ -215,6 +215,13 @@ def accepts(port: int) -> bool:
     return False
 
 
+def is_free(port: int) -> bool:
+    """Whether a server could listen on a port of 127.0.0.1 now."""
+    with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+        return True
+    return False
+
+
 def lasting_processes() -> set[int]:
     """Processes of all servers that outlive a test."""
     return {pid for server in RUNNING if server.lasting for pid in server.family()}

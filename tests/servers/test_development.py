@@ -14,7 +14,7 @@ from server_process import alive, descendants, wait_until
 from servers import proxy_control
 from servers.development import PLACES, PROXY_OFFSET
 from servers.link_proxy import LinkProxy
-from servers.process import accepts
+from servers.process import accepts, is_free
 
 TESTS = Path(__file__).parents[1]
 
@@ -25,7 +25,7 @@ def ports(free_port) -> dict[str, str]:
     chosen: dict[str, str] = {}
     for place in PLACES:
         chosen[place.variable] = str(
-            next(p for p in iter(free_port, None) if p + PROXY_OFFSET < LAST and not accepts(p + PROXY_OFFSET))
+            next(p for p in iter(free_port, None) if p + PROXY_OFFSET < LAST and is_free(p + PROXY_OFFSET))
         )
     return chosen | {"PROXY_CONTROL_PORT": str(free_port())}
 
@@ -69,6 +69,15 @@ def test_a_taken_port_is_refused_with_its_variable(ports, beanstalkd):
         told = process.communicate(timeout=30)[0]
     assert process.returncode == 1
     assert f"port {beanstalkd.port} for beanstalk is taken: stop who has it, or set BEANSTALK_PORT" in told
+
+
+def test_a_port_that_is_the_end_of_a_connection_is_taken_too(ports, beanstalkd):
+    with socket.create_connection(("127.0.0.1", beanstalkd.port)) as client:
+        mine = client.getsockname()[1]
+        with servers("run", **{**ports, "PROXY_CONTROL_PORT": str(mine)}) as process:
+            told = process.communicate(timeout=30)[0]
+    assert process.returncode == 1
+    assert f"port {mine} for the proxies' commands is taken: stop who has it, or set PROXY_CONTROL_PORT" in told
 
 
 def test_doctor_names_what_is_missing(tmp_path):
