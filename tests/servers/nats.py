@@ -14,7 +14,8 @@ from servers.process import Server
 
 
 class Nats(Server):
-    """`old`: Debian's 2.9. With `user` (and `password`) nobody connects without them; with `certificates` only TLS."""
+    """`old`: Debian's 2.9. With `user` (and `password`) nobody connects without them; with `certificates` only TLS,
+    unless it is `optional_tls`."""
 
     name = "nats"
 
@@ -27,6 +28,7 @@ class Nats(Server):
         user: str = "",
         password: str = "",
         certificates: Certificates | None = None,
+        optional_tls: bool = False,
         max_payload_bytes: int = 1_048_576,
         max_store_bytes: int = 0,
     ) -> None:
@@ -43,6 +45,8 @@ class Nats(Server):
         }
         if user:
             self._settings["authorization"] = {"user": user, "password": password}
+        if optional_tls:
+            self._settings["allow_non_tls"] = True
         if certificates:
             self._settings["tls"] = {"cert_file": str(certificates.cert), "key_file": str(certificates.key)}
 

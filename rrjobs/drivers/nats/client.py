@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import ssl
 from collections.abc import Callable
+from pathlib import Path
 
 from nats.errors import Error as NatsError
 
@@ -23,7 +24,7 @@ class Client:
     """`nc` is the library's. `lost` is done with the reason when the connection has ended."""
 
     def __init__(self, section: NatsSection) -> None:
-        self.nc = DirectClient()
+        self.nc = DirectClient(secure=section.tls is not None)
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self.on_refusal: Callable[[str], None] | None = None
         """Told what the server would not permit."""
@@ -33,6 +34,7 @@ class Client:
     async def connect(self) -> None:
         """Raises BrokerUnreachable, BrokerRefused."""
         section, place = self._section, place_of(self._section)
+        self._check_credentials()
         try:
             await self.nc.connect(
                 [one.strip() for one in section.addr.split(",")],
@@ -75,6 +77,15 @@ class Client:
             with contextlib.suppress(OSError, AssertionError):
                 transport.close()
             await asyncio.sleep(0)
+
+    def _check_credentials(self) -> None:
+        """The library looks at them only where the server asks for a signature."""
+        try:
+            if self._section.credentials:
+                Path(self._section.credentials).read_bytes()
+        except OSError as err:
+            reason = (err.strerror or str(err)).lower()
+            raise BrokerRefused(f"nats.credentials: cannot read {self._section.credentials}: {reason}") from err
 
     def _tls(self) -> ssl.SSLContext | None:
         tls = self._section.tls

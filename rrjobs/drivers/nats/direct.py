@@ -5,11 +5,12 @@ are written many at a time. Both reach into the library, whose version is bounde
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nats.aio.client import Client as NatsClient
 from nats.aio.subscription import Subscription
 from nats.errors import ConnectionClosedError
+from nats.errors import Error as NatsError
 
 VERSION_LINE = b"NATS/1.0"
 FLUSH_S = 10
@@ -37,10 +38,11 @@ Take = Callable[[Incoming], None]
 
 
 class DirectClient(NatsClient):
-    """A `Client` of the library."""
+    """A `Client` of the library. With `secure` nothing is sent to a server in clear, whatever the scheme."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, secure: bool = False) -> None:
         super().__init__()
+        self._secure = secure
         self._takers: dict[int, Take] = {}
 
     async def listen(self, subject: str, take: Take) -> Subscription:
@@ -66,6 +68,20 @@ class DirectClient(NatsClient):
         """The server has everything that was written. The library alone asks ahead of what waits."""
         await self._flush_pending(force_flush=True)
         await super().flush(timeout)
+
+    async def _process_info(self, info: dict[str, Any], initial_connection: bool = False) -> None:
+        """The server has introduced itself. The library speaks TLS only where the server insists on it."""
+        if initial_connection:
+            self._ask_for_tls(info)
+        await super()._process_info(info, initial_connection)
+
+    def _ask_for_tls(self, info: dict[str, Any]) -> None:
+        uri = self._current_server.uri if self._current_server else None
+        if uri is None or uri.scheme == "wss" or not (self._secure or uri.scheme == "tls"):
+            return
+        if uri.scheme == "ws" or not (info.get("tls_required") or info.get("tls_available")):
+            raise NatsError("it has no TLS on this port, and `nats` asks for it (tls:// in `addr`, or `tls`)")
+        info["tls_required"] = True
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         """Called by the library's parser for every message."""

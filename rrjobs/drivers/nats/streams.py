@@ -85,9 +85,23 @@ class Streams:
             max_ack_pending=-1,
         )
         try:
+            there = await self._there(name)
+            if there is not None:  # where it began is not for us to say any more
+                config = config.evolve(
+                    deliver_policy=there.deliver_policy,
+                    opt_start_seq=there.opt_start_seq,
+                    opt_start_time=there.opt_start_time,
+                )
             await self._js.add_consumer(self._names.stream, config)
         except (NatsError, APIError, TimeoutError) as err:
             raise self._error(f"consumer {name} of stream {self._names.stream}", err) from err
+
+    async def _there(self, consumer: str) -> ConsumerConfig | None:
+        try:
+            found: ConsumerConfig = (await self._js.consumer_info(self._names.stream, consumer)).config
+        except NotFoundError:
+            return None
+        return found
 
     def _error(self, what: str, err: Exception) -> DriverError:
         if isinstance(err, APIError) and err.err_code not in _PASSING:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import nats as client
 import pytest
+from servers.link import Direction, Fault
 from servers.nats import Nats
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "conformance"))
@@ -124,6 +125,22 @@ async def test_deliver_new_passes_over_what_the_stream_holds(harness, tmp_path, 
         answer(delivery)
 
 
+@pytest.mark.parametrize("first", [False, True])
+async def test_deliver_new_can_be_changed_and_the_work_goes_on_where_it_was(harness, tmp_path, first):
+    harness.keys = {"deliver_new": first}
+    async with House(harness, tmp_path) as one:
+        await one.push(one.job("a"))
+        answer(await one.sink.take())
+        await one.idle()
+        await one.registry.pause(["p"])
+        await one.push(one.job("b"))
+    harness.keys = {"deliver_new": not first, "ack_wait": 20}
+    async with House(harness, tmp_path) as one:
+        delivery = await one.sink.take()
+        assert delivery.job.id == "b"
+        answer(delivery)
+
+
 async def test_a_stream_is_deleted_at_the_stop_only_when_nothing_is_left(harness, tmp_path, js):
     harness.keys = {"delete_stream_on_stop": True, "ack_wait": 2}
     async with House(harness, tmp_path) as one:
@@ -210,6 +227,36 @@ async def test_tls_is_checked_against_the_authorities_that_are_named(start_broke
     await good.open()
     await good.push([Job("a", "Job", b"x", "p", 10)])
     await good.close()
+
+
+@pytest.mark.parametrize("keys", [{"addr": "tls://{}"}, {"addr": "nats://{}", "tls": {}}, {"addr": "{}", "tls": {}}])
+async def test_a_login_is_never_sent_in_clear_where_tls_is_asked_for(nats, link_proxy, keys):
+    proxy = link_proxy(nats.port)
+    sent = proxy.trap(Direction.UP, b"CONNECT", Fault.CUT, forward=0)
+    addr = keys["addr"].format(f"rr:secret@127.0.0.1:{proxy.port}")
+    driver = section_driver(NatsSection.model_validate({**keys, "addr": addr}))
+    with pytest.raises(BrokerUnreachable, match=rf"NATS at 127.0.0.1:{proxy.port}: it has no TLS") as told:
+        await driver.open()
+    assert "secret" not in str(told.value) and not sent.sprung.is_set()
+    await driver.close()
+
+
+async def test_a_server_that_leaves_tls_to_its_clients_is_asked_for_it(start_broker, link_proxy, certificates):
+    server = await asyncio.to_thread(start_broker, Nats, certificates=certificates, optional_tls=True)
+    tls = {"root_ca": str(certificates.ca), "cert": str(certificates.client_cert), "key": str(certificates.client_key)}
+    proxy = link_proxy(server.port)
+    sent = proxy.trap(Direction.UP, b"CONNECT", Fault.CUT, forward=0)
+    driver = section_driver(NatsSection.model_validate({"addr": f"tls://localhost:{proxy.port}", "tls": tls}))
+    await driver.open()
+    await driver.close()
+    assert not sent.sprung.is_set()
+
+
+async def test_credentials_that_cannot_be_read_are_told(nats):
+    driver = section_driver(NatsSection(addr=nats.address, credentials="/nowhere/rr.creds"))
+    with pytest.raises(BrokerRefused, match=r"nats.credentials: cannot read /nowhere/rr.creds"):
+        await driver.open()
+    await driver.close()
 
 
 async def test_a_server_without_jetstream_is_told(free_port):
