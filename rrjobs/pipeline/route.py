@@ -17,6 +17,7 @@ from rrjobs.pipeline.driver import DelayedJob, Queue
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.limits.entrance import Entrance
 from rrjobs.pipeline.state import PipelineState
+from rrjobs.runtime.deadlines import Deadlines
 from rrjobs.runtime.eager import within
 from rrjobs.runtime.events import Events
 
@@ -50,6 +51,7 @@ class Route:
         self._entrance = entrance
         self._events = events
         self._timeout_s = timeout_s
+        self._push_limit = Deadlines(timeout_s + SECOND_S)
         self._on_push = on_push
         self._task: asyncio.Task[None] | None = None
 
@@ -88,14 +90,14 @@ class Route:
             if not job.priority:
                 job.priority = priority
         if self._on_push is None:
-            await self._limited(self.driver.push(jobs), "take the push")
+            await self._pushed(jobs)
         else:
             await self._measured_push(jobs, batch, self._on_push)
 
     async def _measured_push(self, jobs: Sequence[Job], batch: bool, listener: PushListener) -> None:
         began, accepted = time.perf_counter(), 0
         try:
-            await self._limited(self.driver.push(jobs), "take the push")
+            await self._pushed(jobs)
             accepted = len(jobs)
         except PushRefused as err:
             accepted = err.accepted
@@ -103,6 +105,12 @@ class Route:
         finally:
             elapsed_s = time.perf_counter() - began
             listener(self.name, self.driver.name, batch, accepted, len(jobs) - accepted, elapsed_s)
+
+    async def _pushed(self, jobs: Sequence[Job]) -> None:
+        try:
+            await self._push_limit.within(self.driver.push(jobs))
+        except TimeoutError as err:
+            raise self._too_slow("take the push", self._timeout_s) from err
 
     @property
     def dead(self) -> DeadLetters:
@@ -152,7 +160,10 @@ class Route:
         try:
             return await within(operation, limit_s + SECOND_S)
         except TimeoutError as err:
-            raise DriverError(f"the driver of pipeline {self.name} did not {what} within {limit_s:g} s") from err
+            raise self._too_slow(what, limit_s) from err
+
+    def _too_slow(self, what: str, limit_s: float) -> DriverError:
+        return DriverError(f"the driver of pipeline {self.name} did not {what} within {limit_s:g} s")
 
     async def _run(self) -> None:
         backoff_s = FIRST_BACKOFF_S

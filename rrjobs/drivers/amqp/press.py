@@ -16,6 +16,7 @@ from rrjobs.drivers.amqp.topology import Topology
 from rrjobs.drivers.amqp.words import refusal
 from rrjobs.errors import BrokerRefused, ConnectionLost, PushRefused, PushUnknown
 from rrjobs.pipeline.job import Job
+from rrjobs.runtime.deadlines import Deadlines
 
 DEFAULT_EXCHANGE = ""
 """Every queue is bound to it under its own name."""
@@ -50,6 +51,7 @@ class Press:
         self._plan = plan
         self._topology = topology
         self._patience_s = patience_s
+        self._limit = Deadlines(patience_s)
         self._ids = MessageIds()
         self._lanes: dict[str, PublishLane] = {}
         self._opening = asyncio.Lock()
@@ -143,8 +145,7 @@ class Press:
             lane = await self._lane(name)
             await self._client.room()
             try:
-                async with asyncio.timeout(self._patience_s):
-                    return await lane.publish(messages)
+                return await self._limit.within(lane.publish(messages))
             except ChannelClosed as err:
                 if err.code != 404 or last:
                     raise self._rejected(err, lane, messages) from err
@@ -163,8 +164,7 @@ class Press:
         if not self._client.blocked:
             return
         try:
-            async with asyncio.timeout(self._patience_s):
-                await self._client.unblocked.wait()
+            await self._limit.within(self._client.unblocked.wait())
         except TimeoutError as err:
             raise PushRefused(f"not accepted: {self._silence()}") from err
 

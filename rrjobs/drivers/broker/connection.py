@@ -74,7 +74,8 @@ class Connection(Protocol):
 
         Raises PushRefused with the number of jobs that were accepted. When the connection is lost in between, what is
         known of each job is lost too: raises ConnectionLost, with `sent` false when nothing was sent, so that the next
-        connection may be tried. Safe to cancel: what was sent may then be accepted.
+        connection may be tried. Safe to cancel: what was sent may then be accepted. It may be begun outside of a task:
+        where it needs one (asyncio.timeout, a library that asks), it waits for `into_task` first.
         """
         ...
 

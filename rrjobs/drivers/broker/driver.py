@@ -26,7 +26,6 @@ from rrjobs.pipeline.history import History
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
 from rrjobs.pipeline.policy import MAX_INTERRUPTIONS
-from rrjobs.runtime.eager import into_task
 from rrjobs.runtime.file_names import file_name
 from rrjobs.worker.load import Fault, FaultKind
 
@@ -69,7 +68,6 @@ class BrokerDriver:
         """See Queue. Raises PushRefused when nothing was accepted, or PushUnknown when nobody can tell."""
         if self._closed:
             raise PushRefused(f"the pipeline {self._pipeline} is closed")
-        await into_task()
         await self._pushing.push(jobs)
 
     async def pause(self) -> None:

@@ -26,6 +26,7 @@ from rrjobs.errors import ConnectionLost, DriverError, ReceiptsLost
 from rrjobs.pipeline.history import History, history_of
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
+from rrjobs.runtime.eager import into_task
 
 ANSWERS_S = 1.0
 """How long pushes that are under way when a connection is lost may still get their answers: a service that refuses one
@@ -81,6 +82,7 @@ class SqsConnection:
 
     async def publish(self, jobs: Sequence[Job]) -> None:
         """See Connection."""
+        await into_task()
         await self._send(jobs)
 
     async def consume(self, arrivals: Arrivals) -> None:
