@@ -1,19 +1,24 @@
 """nats-py's client with two short cuts for what happens once for each message.
 
 What is received on some subscriptions is handed over at once, without a queue, a task and parsed headers; and commands
-are written many at a time. Both reach into the library, whose version is bounded for that reason.
+are written by the turn of the event loop, without its flusher as long as the socket takes them. Both reach into the
+library, whose version is bounded for that reason.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from nats.aio.client import Client as NatsClient
 from nats.aio.subscription import Subscription
+from nats.aio.transport import TcpTransport
 from nats.errors import ConnectionClosedError
 from nats.errors import Error as NatsError
 
 VERSION_LINE = b"NATS/1.0"
 FLUSH_S = 10
+MOST_UNWRITTEN_BYTES = 2**20
+"""Whoever writes waits from there on, until the socket has taken it."""
 
 
 class Incoming(NamedTuple):
@@ -44,6 +49,7 @@ class DirectClient(NatsClient):
         super().__init__()
         self._secure = secure
         self._takers: dict[int, Take] = {}
+        self._due = False
 
     async def listen(self, subject: str, take: Take) -> Subscription:
         """Subscribe. Raises the library's errors."""
@@ -60,9 +66,33 @@ class DirectClient(NatsClient):
         """Whole commands of the protocol, with what else is written in this turn. Raises ConnectionClosedError."""
         if not self.is_connected:
             raise ConnectionClosedError
-        await self._send_command(commands)
-        if self._flush_queue is not None and self._flush_queue.empty():
-            await self._flush_pending()
+        self._pending.append(commands)
+        self._pending_data_size += len(commands)
+        if self._pending_data_size > MOST_UNWRITTEN_BYTES:
+            await self._flush_pending(force_flush=True)
+        elif self._due:
+            return
+        elif (socket := self._socket) is None or socket.get_write_buffer_size():
+            if self._flush_queue is not None and self._flush_queue.empty():
+                await self._flush_pending()  # the library's task waits until there is room
+        else:
+            self._due = True
+            asyncio.get_running_loop().call_soon(self._write_out)
+
+    @property
+    def _socket(self) -> asyncio.WriteTransport | None:
+        """What can be written to at once; None where the library frames what it sends."""
+        transport = self._transport
+        writer = transport._io_writer if isinstance(transport, TcpTransport) else None
+        return writer.transport if writer is not None else None
+
+    def _write_out(self) -> None:
+        """All that was written in this turn, and what the library holds of before."""
+        self._due = False
+        socket = self._socket
+        if self._pending and socket is not None and not socket.is_closing():
+            commands, self._pending, self._pending_data_size = self._pending, [], 0
+            socket.write(b"".join(commands))
 
     async def flush(self, timeout: int = FLUSH_S) -> None:  # noqa: ASYNC109 - the library's
         """The server has everything that was written. The library alone asks ahead of what waits."""

@@ -75,3 +75,28 @@ async def test_what_is_heard_is_handed_over_in_order_and_what_raises_ends_nothin
     await client.close()
     with pytest.raises(ConnectionClosedError):
         await client.write(publication(subject, b"", b"too late"))
+
+
+async def test_more_than_the_socket_takes_is_written_in_order_with_what_comes_behind_it(nats, unique_name):
+    subject, heard, everything = unique_name("direct"), [], asyncio.Event()
+    body, number = b"x" * 100_000, 100
+
+    def take(incoming: Incoming) -> None:
+        heard.append(int(incoming.reply))
+        if len(heard) == number:
+            everything.set()
+
+    client, other = DirectClient(), DirectClient()
+    await client.connect(nats.uri)
+    await other.connect(nats.uri)
+    await other.listen(subject, take)
+    await other.flush()
+    for one in range(number):
+        await client.write(publication(subject, b"%d" % one, body))
+        if one % 10 == 0:
+            await asyncio.sleep(0)
+    async with asyncio.timeout(30):
+        await everything.wait()
+    assert heard == list(range(number))
+    await client.close()
+    await other.close()
