@@ -15,11 +15,13 @@ from rrjobs.protocol.frame import STOP_COMMAND, pid_request
 from rrjobs.protocol.relay import FrameWriter, QuickAck
 from rrjobs.runtime.events import Events
 from rrjobs.worker.clocks import Clocks, Limits
-from rrjobs.worker.handshake import pid_answer, text_of, until_connected
+from rrjobs.worker.handshake import pid_answer, until_connected
+from rrjobs.worker.last_words import report_failure, spawn_error
 from rrjobs.worker.launcher import Launcher
 from rrjobs.worker.load import Fault, FaultKind, Load
 from rrjobs.worker.output import OutputReader
 from rrjobs.worker.process import Process
+from rrjobs.worker.relay_reader import RelayReader
 from rrjobs.worker.session import Session
 from rrjobs.worker.state import WorkerState
 
@@ -29,8 +31,6 @@ STOP_WAIT_S = 10.0
 CLOSED_RELAY_S = 1.0
 """How long a process may live on without its relay."""
 
-_READ_BYTES = 64 * 1024  # what a pipe holds; more costs a memory mapping for each read
-_OUTPUT_IN_ERROR = 4000
 _DOUBT = "written behind a stream in which the program loses its input: the worker was given up, this may have begun"
 
 _LOST = "its PHP package drops what is written to it in the middle of a stream; the pool does so no more from now on"
@@ -87,11 +87,10 @@ class Worker:
         self._pool = pool
         self._loop = asyncio.get_running_loop()
         self._writer: FrameWriter
+        self._reader: RelayReader
         self._fault: Fault | None = None
         self._blamed: Load | None = None
         self._given_up = False
-        self._reading = False
-        self._held = False
         self._quick_ack: QuickAck | None = None
         self._quiet: asyncio.Event | None = None  # made by the first who waits for the end of all loads
         self._output = OutputReader(process.pipes.output, self._loop, self._printed)
@@ -155,8 +154,7 @@ class Worker:
         self.process.on_end = self._ended
         self._state = WorkerState.READY
         self.lendable = True
-        self._reading = True
-        self._loop.add_reader(self.process.pipes.from_worker, self._readable)
+        self._reader.start()
         self._events.emit("worker.started", pid=self.pid, pool=self._pool)
         self._output.hand_over()
 
@@ -174,17 +172,14 @@ class Worker:
 
     def pause_stream(self) -> None:
         """See Flow. The clock of exec_ttl stands still meanwhile: the program waits for us."""
-        if self._reading and not self._held:
-            self._held = self._clocks.paused = True
-            self._loop.remove_reader(self.process.pipes.from_worker)
+        if self._reader.hold():
+            self._clocks.paused = True
 
     def resume_stream(self) -> None:
         """See Flow."""
-        if self._held:
-            self._held = self._clocks.paused = False
+        if self._reader.go_on():
+            self._clocks.paused = False
             self.session.started_at = time.monotonic()
-            if self._reading:
-                self._loop.add_reader(self.process.pipes.from_worker, self._readable)
 
     def stop_stream(self) -> None:
         """See Flow."""
@@ -271,36 +266,14 @@ class Worker:
         else:
             self._owner.wants_retirement(self, WorkerState.INVALID, _LOST)
 
-    def _readable(self) -> None:
-        if self._output.pending(0):
-            self._output.drain()
-        try:
-            data = os.read(self.process.pipes.from_worker, _READ_BYTES)
-        except BlockingIOError:
-            return
-        except OSError:
-            data = b""
-        if data:
-            if self._quick_ack is not None:
-                self._quick_ack.renew()
-            self.session.received(data)
-        else:
-            self._relay_closed()
-
     def _relay_closed(self) -> None:
         """Nearly always the process is about to end; one that goes on without its relay is of no use."""
-        self._stop_reading()
         self.retire(WorkerState.INVALID)
         self._loop.call_later(CLOSED_RELAY_S, self._kill_if_alive)
 
     def _kill_if_alive(self) -> None:
         if self.process.returncode is None and self.state is not WorkerState.STOPPING:
             self.kill(FaultKind.CRASHED, "the worker closed its relay")
-
-    def _stop_reading(self) -> None:
-        if self._reading:
-            self._reading = False
-            self._loop.remove_reader(self.process.pipes.from_worker)
 
     def _printed(self, line: str) -> None:
         head = self.session.head if self.state is not WorkerState.INACTIVE else None
@@ -321,6 +294,7 @@ class Worker:
         fence = pid_request(os.getpid())
         self.session = Session(self, self._writer.write, fence, self._writer.window_bytes, polls_input)
         self.session.pid = self.pid
+        self._reader = RelayReader(pipes, self._output, self.session.received, self._relay_closed, self._quick_ack)
         self._clocks = Clocks(self, self.process, self.session, self._limits)
 
     async def _abandon(self) -> None:
@@ -330,20 +304,11 @@ class Worker:
         self._release()
 
     def _spawn_error(self, reason: str, heard: bytes | bytearray) -> SpawnError:
-        """`heard` is what came on its relay, which is its standard output with the relay `pipes`."""
-        command = " ".join(self._launcher.command)
-        output = self._output.tail.strip()
-        said = text_of(heard)
-        printed = f", and {said!r} where its answer was due" if said and said not in reason else ""
-        printed += f"; it printed:\n{output[-_OUTPUT_IN_ERROR:]}" if output else "" if said else "; it printed nothing"
-        text = f"the worker `{command}` did not start: {reason}, {self.process.describe_end()}{printed}"
-        return SpawnError(
-            text, command=self._launcher.command, exit_code=self.process.exit_code, output=self._output.tail
-        )
+        return spawn_error(self._launcher.command, self.process, reason, heard, self._output.tail)
 
     def _ended(self) -> None:
         """The process was reaped: take what it still said, settle what it had, report, tell the pool."""
-        self._read_rest()
+        self._reader.rest()
         self._output.drain()
         expected = self.state in (WorkerState.STOPPING, WorkerState.DESTROYED)
         head, rest = self.session.end(self._unread_bytes(), self._blamed)
@@ -353,7 +318,8 @@ class Worker:
             load.in_doubt(Fault(FaultKind.CUT_OFF, _DOUBT, pid=self.pid))
         clean = expected or self._given_up or self.process.exit_code == 0
         if head is not None or self.state is WorkerState.ERRORED or not clean:
-            self._report(head)
+            cause = self.session.fault or self._fault
+            report_failure(self._events, self._pool, self.process, cause, head, self._output.tail)
         else:
             self._events.emit("worker.stopped", pid=self.pid, pool=self._pool)
         self.lendable = False
@@ -366,50 +332,12 @@ class Worker:
     def _unread_bytes(self) -> int:
         return self.process.unread_bytes() + self._writer.waiting_bytes
 
-    def _read_rest(self) -> None:
-        while self._reading:
-            try:
-                data = os.read(self.process.pipes.from_worker, _READ_BYTES)
-            except OSError:
-                break
-            if not data:
-                break
-            self.session.received(data)
-        self._stop_reading()
-
-    def _report(self, head: Load | None) -> None:
-        cause = self.session.fault or self._fault or Fault(FaultKind.CRASHED, f"the worker {self._end_in_words()}")
-        fault = Fault(
-            cause.kind,
-            cause.message,
-            pid=self.pid,
-            exit_code=self.process.exit_code,
-            signal=self.process.signal,
-            output=self._output.tail,
-        )
-        self._events.emit(
-            "worker.failed",
-            pid=self.pid,
-            pool=self._pool,
-            id=head.ident if head else None,
-            fault=str(fault.kind),
-            reason=fault.message,
-            exit_code=fault.exit_code,
-            signal=fault.signal,
-            output=fault.output,
-        )
-        if head is not None:
-            head.failed(fault)
-
-    def _end_in_words(self) -> str:
-        return self.process.describe_end()
-
     def _release(self) -> None:
         if hasattr(self, "_clocks"):
             self._clocks.stop()
+            self._reader.stop()
         if self._quick_ack is not None:
             self._quick_ack.close()
-        self._stop_reading()
         self._output.close()
         pipes = self.process.pipes
         if hasattr(self, "_writer"):
