@@ -8,6 +8,7 @@ from aiormq.exceptions import AuthenticationError, ProbableAuthenticationError
 from rrjobs.drivers.amqp.address import Address
 from rrjobs.drivers.amqp.lane import ChannelClosed
 from rrjobs.errors import BrokerRefused, BrokerUnreachable, DriverError
+from rrjobs.runtime.os_errors import plain_reason
 
 _INEQUIVALENT = re.compile(
     r"inequivalent arg '(?P<arg>[^']+)' for (?P<kind>queue|exchange) '(?P<name>[^']*)'.*?"
@@ -48,7 +49,7 @@ def connect_trouble(err: Exception, address: Address, last_words: str) -> Driver
 def _why(err: Exception) -> str:
     if isinstance(err, ConnectionRefusedError):
         return "connection refused: is RabbitMQ running there?"
-    text = str(err)
+    text = plain_reason(err) if isinstance(err, OSError) else str(err)
     if any(word in text for word in ("unexpectedly closed", "Unexpected", "connection reset", "rame")):
         return "does not answer as an AMQP 0-9-1 broker does; is this the port of RabbitMQ, with or without TLS?"
     return text or type(err).__name__

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import os
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
@@ -19,9 +18,12 @@ from rrjobs.errors import BrokerRefused, BrokerUnreachable, ConnectionLost, Push
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
 from rrjobs.runtime.address import parse_dsn
+from rrjobs.runtime.os_errors import plain_reason
 
 PATIENCE_S = 10.0
 """How long a reply may be owed, beside the time that a request for a job may wait."""
+
+_REFUSALS = frozenset({b"BAD_FORMAT", b"UNKNOWN_COMMAND", b"INTERNAL_ERROR", b"OUT_OF_MEMORY"})
 
 LOOK_S = 3600
 """How long dead letters may be looked at in one go."""
@@ -52,8 +54,7 @@ class BeanstalkConnection:
 
     async def connect(self) -> "BeanstalkConnection":
         """Raises BrokerUnreachable, BrokerRefused."""
-        self._wire = await self._using(self._config.tube)
-        stats = parse_stats((await self._wire.ask(b"stats\r\n")).body)
+        stats = await self._greeted()
         self._max_bytes = stats.get("max-job-size", 65535)
         self._start(self._leases.run(self._touch))
         self._start(self._listen())
@@ -127,6 +128,19 @@ class BeanstalkConnection:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
+    async def _greeted(self) -> dict[str, int]:
+        """What the server says of itself, on a wire that uses the tube."""
+        try:
+            async with asyncio.timeout(self._section.timeout_s):
+                self._wire = await self._using(self._config.tube)
+                return parse_stats((await self._wire.ask(b"stats\r\n")).body)
+        except TimeoutError as err:
+            text = f"beanstalkd at {self._section.addr} did not answer within {self._section.timeout_s:g} s"
+            raise BrokerUnreachable(text) from err
+        except ConnectionLost as err:
+            text = f"{self._section.addr} does not answer as beanstalkd does: {err}; is this its port?"
+            raise BrokerUnreachable(text) from err
+
     async def _open(self) -> Wire:
         try:
             async with asyncio.timeout(self._section.timeout_s):
@@ -134,8 +148,7 @@ class BeanstalkConnection:
         except TimeoutError as err:
             raise BrokerUnreachable(f"beanstalkd at {self._section.addr} did not answer") from err
         except OSError as err:
-            reason = os.strerror(err.errno).lower() if err.errno else str(err)
-            raise BrokerUnreachable(f"beanstalkd at {self._section.addr}: {reason}") from err
+            raise BrokerUnreachable(f"beanstalkd at {self._section.addr}: {plain_reason(err)}") from err
 
     async def _watching(self) -> Wire:
         wire = await self._open()
@@ -150,8 +163,10 @@ class BeanstalkConnection:
         wire = await self._open()
         with _closed_unless_ready(wire):
             reply = await wire.ask(b"use %b\r\n" % tube.encode())
-            if reply.word != b"USING":
+            if reply.word in _REFUSALS:
                 raise BrokerRefused(f"beanstalkd at {self._section.addr} refuses tube {tube}: {reply.word.decode()}")
+            if reply.word != b"USING":
+                raise ConnectionLost(f"{reply.word[:40].decode(errors='replace')!r} is no reply of beanstalkd's")
         return wire
 
     async def _put_letters(self, bodies: Sequence[bytes]) -> None:

@@ -128,8 +128,10 @@ class Wire(asyncio.Protocol):
         try:
             while (found := _reply(buffer, at)) is not None:
                 reply, at = found
+                if not self._pending:
+                    raise ValueError("nothing was asked")
                 self._pending.popleft()(reply)
-        except (ValueError, IndexError) as err:
+        except ValueError as err:
             self._broken(f"beanstalkd sent what is no reply: {err}")
             return
         finally:

@@ -17,6 +17,9 @@ from rrjobs.runtime.events import Events
 CONNECT_S = 20.0
 """One attempt to connect, log in and declare."""
 
+LEAST_S = 4.0
+"""The same at the start, however little patience is left: less than this says nothing of a broker."""
+
 FLAPPING_S = 2.0
 """The longest wait after the loss of a connection that worked: the broker is there, its link is bad. A longer one would
 stop a pipeline for half a minute at every cut of a link that is cut often."""
@@ -72,7 +75,8 @@ class Link:
         backoff = Backoff()
         while True:
             try:
-                self._connected(await self._connect())
+                left_s = deadline - asyncio.get_running_loop().time()
+                self._connected(await self._connect(min(CONNECT_S, max(left_s, LEAST_S))))
                 return
             except BrokerUnreachable as err:
                 wait_s = backoff.next_s()
@@ -148,12 +152,12 @@ class Link:
             return connection
         return None
 
-    async def _connect(self) -> Connection:
+    async def _connect(self, limit_s: float = CONNECT_S) -> Connection:
         try:
-            async with asyncio.timeout(CONNECT_S) as self._connecting:
+            async with asyncio.timeout(limit_s) as self._connecting:
                 return await self._broker.connect()
         except TimeoutError as err:
-            text = f"{self._broker.name} broker at {self._broker.place} did not answer within {CONNECT_S:g} s"
+            text = f"{self._broker.name} broker at {self._broker.place} did not answer within {limit_s:.0f} s"
             raise BrokerUnreachable(text) from err
         finally:
             self._connecting = None

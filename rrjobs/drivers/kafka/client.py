@@ -4,7 +4,6 @@ aiokafka mends broken connections by itself and tells nobody; whether the cluste
 """
 
 import asyncio
-import os
 import random
 import ssl
 from collections.abc import Mapping, Sequence
@@ -18,12 +17,12 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from rrjobs.drivers.kafka.rights import refusal
 from rrjobs.errors import BrokerRefused, BrokerUnreachable, ConnectionLost, DriverError
+from rrjobs.runtime.os_errors import plain_reason
 
 REFUSALS = (
     errors.SaslAuthenticationFailed,
     errors.AuthenticationFailedError,
     errors.UnsupportedSaslMechanismError,
-    errors.IllegalSaslStateError,
 )
 BROKERS_OWN = -1
 """As many partitions or replicas as the broker gives a topic without saying."""
@@ -50,6 +49,9 @@ async def probe(options: Mapping[str, Any], timeout_s: float) -> None:
                 )
             connection.close()
             return
+        except errors.IllegalSaslStateError as err:
+            text = f"Kafka at {address} has no login on this port: leave out `sasl`, or write the port that has one"
+            raise BrokerRefused(text) from err
         except REFUSALS as err:
             user = options.get("sasl_plain_username")
             who = f" of user {user}" if user else ""
@@ -58,20 +60,16 @@ async def probe(options: Mapping[str, Any], timeout_s: float) -> None:
         except TimeoutError:
             reasons.append(f"Kafka at {address} did not answer within {timeout_s:g} s")
         except OSError as err:
-            reasons.append(f"Kafka at {address}: {_why(err)}")
+            hint = _hint(options) if isinstance(err, ssl.SSLError | ConnectionResetError) else ""
+            reasons.append(f"Kafka at {address}: {plain_reason(err)}{hint}")
         except errors.KafkaError as err:
             reasons.append(f"Kafka at {address}: {said(err)}{_hint(options)}")
     raise BrokerUnreachable("; ".join(reasons))
 
 
-def _why(err: OSError) -> str:
-    known = os.strerror(err.errno) if isinstance(err.errno, int) and not isinstance(err, ssl.SSLError) else ""
-    return str(getattr(err, "verify_message", "") or known or err)
-
-
 def _hint(options: Mapping[str, Any]) -> str:
     protocol = options.get("security_protocol", "PLAINTEXT")
-    return f" (tried {protocol}: does this port expect `tls` or `sasl`?)"
+    return f" (tried {protocol}: is this a port of Kafka, and does it expect `tls` or `sasl`?)"
 
 
 class Cluster:

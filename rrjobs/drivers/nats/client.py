@@ -11,6 +11,7 @@ from nats.errors import Error as NatsError
 from rrjobs.drivers.nats.config import NatsSection
 from rrjobs.drivers.nats.direct import DirectClient
 from rrjobs.errors import BrokerRefused, BrokerUnreachable
+from rrjobs.runtime.os_errors import plain_reason
 
 PING_S = 5
 """A server or link that does not answer two pings is given up."""
@@ -57,7 +58,8 @@ class Client:
             )
         except (NatsError, OSError, TimeoutError, ValueError) as err:
             await self._let_go()
-            reason = (self._said or str(err) or type(err).__name__).removeprefix("nats: ").strip("'")
+            reason = plain_reason(err) if isinstance(err, OSError) else self._said or str(err) or type(err).__name__
+            reason = reason.removeprefix("nats: ").strip("'")
             if "authorization" in reason.lower() or "authentication" in reason.lower():
                 raise BrokerRefused(f"NATS at {place} refuses the login {login_of(section)}: {reason}") from err
             raise BrokerUnreachable(f"NATS at {place}: {reason}") from err
@@ -84,8 +86,8 @@ class Client:
             if self._section.credentials:
                 Path(self._section.credentials).read_bytes()
         except OSError as err:
-            reason = (err.strerror or str(err)).lower()
-            raise BrokerRefused(f"nats.credentials: cannot read {self._section.credentials}: {reason}") from err
+            text = f"nats.credentials: cannot read {self._section.credentials}: {plain_reason(err)}"
+            raise BrokerRefused(text) from err
 
     def _tls(self) -> ssl.SSLContext | None:
         tls = self._section.tls

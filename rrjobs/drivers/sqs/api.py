@@ -60,14 +60,11 @@ class Api:
     async def open(self) -> None:
         """Find credentials and region. Raises BrokerRefused."""
         section = self._section
-        session = AioSession(profile=section.profile or None)
-        session.register_component("data_loader", _models())
         credentials = {
             "aws_access_key_id": section.key or None,
             "aws_secret_access_key": section.secret or None,
             "aws_session_token": section.session_token or None,
         }
-        region = section.region or session.get_config_variable("region") or ("us-east-1" if section.endpoint else None)
         config = AioConfig(
             connect_timeout=CONNECT_S,
             read_timeout=CALL_S + 60,
@@ -77,9 +74,12 @@ class Api:
             connector_args={"keepalive_timeout": IDLE_S},
         )
         try:
+            session = AioSession(profile=section.profile or None)
+            session.register_component("data_loader", _models())
+            region = section.region or session.get_config_variable("region")
             made = session.create_client(
                 "sqs",
-                region_name=region,
+                region_name=region or ("us-east-1" if section.endpoint else None),
                 endpoint_url=section.endpoint or None,
                 verify=False if section.endpoint.startswith("http://") else None,  # spares the reading of authorities
                 config=config,

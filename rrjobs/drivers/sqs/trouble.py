@@ -104,6 +104,8 @@ def trouble_of(err: Exception, who: str) -> Trouble:
         return Trouble(Kind.CREDENTIALS, f"there are no credentials {who}: {err}")
     if isinstance(err, _UNSENT):
         return Trouble(Kind.UNSENT, str(err))
+    if isinstance(err, boto.HTTPClientError) and "Bad status line" in str(err):
+        return Trouble(Kind.LOST, "what is there does not answer in HTTP: is this the port of SQS?")
     return Trouble(Kind.LOST, str(err) or "no answer")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from rrjobs.drivers.beanstalk.config import BeanstalkConfig, BeanstalkSection
 from rrjobs.drivers.beanstalk.driver import BeanstalkBroker
-from rrjobs.errors import BrokerRefused
+from rrjobs.errors import BrokerRefused, BrokerUnreachable
 
 DEADLINE_S = 10.0
 
@@ -33,14 +33,19 @@ class Half:
 
 
 @contextlib.asynccontextmanager
-async def half_a_server(**answers: bytes):
+async def half_a_server(timeout_s: float = 30.0, **answers: bytes):
     """The server, and a broker that connects to it."""
     half = Half({word.encode(): answer for word, answer in answers.items()})
     listening = await asyncio.start_server(half.serve, "127.0.0.1", 0)
     address = f"tcp://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
     try:
         async with asyncio.timeout(DEADLINE_S):
-            yield half, BeanstalkBroker("p", BeanstalkConfig(tube="t"), BeanstalkSection(addr=address), 10)
+            yield (
+                half,
+                BeanstalkBroker(
+                    "p", BeanstalkConfig(tube="t"), BeanstalkSection(addr=address, timeout_s=timeout_s), 10
+                ),
+            )
     finally:
         listening.close()
         await listening.wait_closed()
@@ -68,5 +73,21 @@ async def test_an_attempt_to_connect_that_is_given_up_leaves_no_wire():
 async def test_a_tube_that_is_refused_leaves_no_wire():
     async with half_a_server(use=b"BAD_FORMAT\r\n") as (half, broker):
         with pytest.raises(BrokerRefused, match="refuses tube t"):
+            await broker.connect()
+        await half.ends.acquire()
+
+
+async def test_a_server_of_another_kind_is_told():
+    async with half_a_server(use=b"INFO {}\r\nINFO {}\r\n") as (half, broker):
+        with pytest.raises(
+            BrokerUnreachable, match=r"tcp://\S+ does not answer as beanstalkd does: .*is this its port"
+        ):
+            await broker.connect()
+        await half.ends.acquire()
+
+
+async def test_a_server_that_says_nothing_is_told():
+    async with half_a_server(timeout_s=0.2) as (half, broker):
+        with pytest.raises(BrokerUnreachable, match=r"beanstalkd at tcp://\S+ did not answer within 0.2 s"):
             await broker.connect()
         await half.ends.acquire()

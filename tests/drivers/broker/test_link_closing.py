@@ -1,10 +1,13 @@
-"""A link that is closed while it connects."""
+"""A link that connects to nobody, and one that is closed while it connects."""
 
 import asyncio
 
+import pytest
 from broker_doubles import FakeBroker
 
+from rrjobs.drivers.broker import link as links
 from rrjobs.drivers.broker.link import CONNECT_S, Link
+from rrjobs.errors import BrokerUnreachable
 from rrjobs.runtime.events import Events
 
 
@@ -34,3 +37,11 @@ async def test_a_link_that_closes_gives_up_the_connection_that_is_being_made():
         await link.close()
         await running
     assert not told
+
+
+async def test_who_says_nothing_is_named_when_the_patience_of_the_start_is_over(monkeypatch):
+    monkeypatch.setattr(links, "LEAST_S", 0.2)
+    link = Link("p", SilentBroker(), Events())
+    with pytest.raises(BrokerUnreachable, match=r"fake broker at \S+ did not answer within 1 s \(tried for 0.8 s\)"):
+        async with asyncio.timeout(CONNECT_S / 2):
+            await link.open(0.8)

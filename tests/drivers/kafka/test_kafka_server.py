@@ -102,9 +102,28 @@ def _impatient(*arguments, **options):
 async def test_a_broker_that_is_not_there_is_told_with_its_address(house, setup, monkeypatch):
     monkeypatch.setattr("house.Surroundings", _impatient)
     setup.login = {"brokers": ["127.0.0.1:1"]}
-    with pytest.raises(ConfigError, match=r"Kafka at 127.0.0.1:1: Connection refused .tried for"):
+    with pytest.raises(ConfigError, match=r"Kafka at 127.0.0.1:1: connection refused .tried for"):
         async with house():
             pass
+
+
+@pytest.mark.parametrize(
+    ("keys", "text"),
+    [
+        ({"tls": {}}, r"the connection was closed .tried SSL: is this a port of Kafka, and does it expect `tls`"),
+        (
+            {"sasl": {"mechanism": "plain", "username": "a", "password": "secret"}},
+            r"has no login on this port: leave out `sasl`",
+        ),
+    ],
+)
+async def test_a_port_without_tls_or_login_is_told(house, setup, monkeypatch, keys, text):
+    monkeypatch.setattr("house.Surroundings", _impatient)
+    setup.login = {"brokers": [f"127.0.0.1:{setup.server.port}"], **keys}
+    with pytest.raises(ConfigError, match=text) as caught:
+        async with house():
+            pass
+    assert "secret" not in str(caught.value)
 
 
 async def test_a_topic_that_does_not_exist_is_made_only_where_that_is_allowed(house, setup, topic):

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from types import SimpleNamespace
 
 import pytest
 from botocore.exceptions import ClientError
@@ -184,6 +185,24 @@ async def test_a_wrong_address_and_a_missing_region_are_one_clear_line(pipeline,
         async with pipeline(ministack, section={"endpoint": "http://127.0.0.1:1"}, startup_s=0.5):
             pass
     assert time.monotonic() - began < 20
+    with pytest.raises(ConfigError, match=r"SQS at .*profile \(nobody\) could not be found"):
+        async with pipeline(ministack, section={"key": "", "secret": "", "profile": "nobody"}):
+            pass
+
+
+async def test_what_does_not_speak_http_is_told(pipeline):
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"INFO {}\r\n")
+        await reader.read(1)
+        writer.close()
+
+    other = await asyncio.start_server(serve, "127.0.0.1", 0)
+    port = other.sockets[0].getsockname()[1]
+    here = SimpleNamespace(endpoint=f"http://127.0.0.1:{port}")
+    with pytest.raises(ConfigError, match=rf"127.0.0.1:{port}, CreateQueue: what is there does not answer in HTTP"):
+        async with pipeline(here, startup_s=0.5):
+            pass
+    other.close()
 
 
 @pytest.mark.parametrize(
