@@ -25,7 +25,13 @@ MAX_REFUSALS = 20
 
 
 class Lender(Protocol):
-    """Where a returned delivery goes: the lane of the queue it came from."""
+    """Where a returned delivery goes: the lane of the queue it came from.
+
+    `before_next` is called, and emptied, before the next frames are written to a worker. None: they may be written as
+    soon as a delivery was encoded.
+    """
+
+    before_next: list[Callable[[], None]] | None
 
     def give_back(self, delivery: "Delivery") -> None:
         """Put it before its equals again, attempt unchanged."""

@@ -5,7 +5,7 @@ unstarted by a worker that ended, or cut off together with its worker when the g
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from rrjobs.pipeline.delivery import Delivery
@@ -25,6 +25,9 @@ class Fates:
 
 class Drain:
     """Made when nothing is lent any more. Its numbers are final once the pools have stopped."""
+
+    before_next: list[Callable[[], None]] | None = None
+    """See Lender."""
 
     def __init__(self, pools: Sequence[Pool], queued: Mapping[str, int]) -> None:
         """`queued`: how many were given back out of the queue, by mode."""

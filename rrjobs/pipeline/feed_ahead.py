@@ -6,6 +6,7 @@ others, nothing does.
 
 import asyncio
 import math
+from collections.abc import Callable
 
 from rrjobs.pipeline.delivery import Delivery
 from rrjobs.pipeline.feeder import Feeder, cannot_be_lent
@@ -30,6 +31,8 @@ class AheadFeed(Feeder):
     def __init__(self, queue: LaneQueue, pool: Pool, prefetch: Prefetch) -> None:
         super().__init__(queue, pool)
         self._prefetch = prefetch
+        self._before: list[Callable[[], None]] = []
+        self.before_next = self._before
         self._scheduled = False
         self._ride_at = 0.0  # how many must wait before it is of use to write ahead to somebody
         self._on_demand = pool.scales or pool.config.debug
@@ -46,8 +49,21 @@ class AheadFeed(Feeder):
 
     def _lend(self, worker: Worker, delivery: Delivery, frame: bytes) -> None:
         worker.depth_cap = self._prefetch.depth(delivery.mode, delivery.kind)
+        if self._before:
+            self._call_before()
         worker.lend_one(delivery, frame)
         self._note_room(worker)
+
+    def _send(self, worker: Worker, batch: Batch) -> None:
+        if self._before:
+            self._call_before()
+        worker.lend(batch)
+        self._note_room(worker)
+
+    def _call_before(self) -> None:
+        for act in self._before:
+            act()
+        self._before.clear()
 
     def wake(self) -> None:
         """See Feeder: once per turn of the loop, so that each worker gets one write."""
@@ -81,8 +97,7 @@ class AheadFeed(Feeder):
                 break
         for worker, batch in batches:
             if batch:
-                worker.lend(batch)
-                self._note_room(worker)
+                self._send(worker, batch)
             else:
                 self.worker_free(worker)
         if queue.size and not idle:
@@ -113,8 +128,7 @@ class AheadFeed(Feeder):
         while self._queue.size and self._take(worker, batch):
             pass
         if batch:
-            worker.lend(batch)
-            self._note_room(worker)
+            self._send(worker, batch)
         elif not loads and worker not in self._idle:
             self._idle.append(worker)
 

@@ -1,6 +1,7 @@
 """How the deliveries of a lane get to its workers: what the two ways of feeding have in common."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 
 from rrjobs.pipeline.delivery import Delivery
 from rrjobs.pipeline.lane_queue import LaneQueue
@@ -15,6 +16,8 @@ class Feeder(ABC):
     def __init__(self, queue: LaneQueue, pool: Pool) -> None:
         self._queue = queue
         self._pool = pool
+        self.before_next: list[Callable[[], None]] | None = None
+        """See Lender: None where each delivery goes out alone."""
         self._idle = pool.idle
         self._take_idle = pool.idle.pop if pool.scales else pool.idle.popleft  # else none would idle for long
 

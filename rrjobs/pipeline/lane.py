@@ -35,6 +35,8 @@ class Lane:
         self._feeder: Feeder = (
             AheadFeed(self._queue, pool, prefetch) if prefetch.deep else SingleFeed(self._queue, pool)
         )
+        self.before_next = self._feeder.before_next
+        """See Lender."""
         pool.lend_to(self)
 
     def __len__(self) -> int:

@@ -41,6 +41,11 @@ class Journalled:
         self._opened: Journal | None = None
         self._letters: dict[str, int] = {}
         self._moves: dict[int, bytes] = {}
+        self._lent_now: list[int] = []
+        self._attempts: list[int] = []
+        self._done: list[int] = []
+        self._soon = False
+        self._loop: asyncio.AbstractEventLoop
 
     @property
     def trouble(self) -> str:
@@ -54,6 +59,7 @@ class Journalled:
 
     async def open(self) -> Kept:
         """See Store."""
+        self._loop = asyncio.get_running_loop()
         self._opened, recovered = await open_journal(self._folder, self._config, self._events, self._disk)
         jobs: list[Job] = []
         letters: list[DeadLetter] = []
@@ -87,9 +93,14 @@ class Journalled:
             await self._journal.sync()
         await asyncio.to_thread(self._lent.begin)
 
-    def lent(self, job: Job, attempt: int) -> None:
+    def lent(self, job: Job, attempt: int, before: list[Callable[[], None]] | None) -> None:
         """See Store."""
-        self._lent.note(job.entry, attempt)
+        self._lent_now.append(job.entry)
+        self._attempts.append(attempt)
+        if before is None:
+            self._note_down()
+        elif self._note_down not in before:
+            before.append(self._note_down)
 
     def returned(self, job: Job) -> None:
         """See Store."""
@@ -127,10 +138,28 @@ class Journalled:
         await asyncio.shield(written)
 
     def done(self, job: Job) -> None:
-        """See Store."""
-        number = job.entry
-        self._lent.done(number)
-        self._journal.remove_one(number)
+        """See Store: noted at the end of this turn of the event loop, or before a worker gets more."""
+        self._done.append(job.entry)
+        if not self._soon:
+            self._soon = True
+            self._loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._soon = False
+        self._note_down()
+
+    def _note_down(self) -> None:
+        """What workers get and what is done: to the kernel, and then to the journal what has ended."""
+        lent, done = self._lent_now, self._done
+        if lent:
+            self._lent.note(lent, self._attempts)
+            self._lent_now, self._attempts = [], []
+        if done:
+            self._done = []
+            self._lent.done(done)
+        self._lent.write()
+        if done:
+            self._journal.remove_all(done)
 
     def again(self, job: Job, copy: Job) -> None:
         """See Store."""
@@ -176,6 +205,7 @@ class Journalled:
 
     async def close(self, left: Kept) -> None:
         """See Store: all of it is in the journal."""
+        self._note_down()
         await self._lent.close()
         if self._opened is not None:
             await self._opened.close()

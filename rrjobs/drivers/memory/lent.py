@@ -13,7 +13,8 @@ class NotedDelivery(JobDelivery):
     def encode(self) -> bytes:
         """A worker gets it in this turn of the event loop: noted before."""
         frame = JobDelivery.encode(self)
-        self.tag.lent(self.job, self.attempt)
+        lane = self.lane
+        self.tag.lent(self.job, self.attempt, None if lane is None else lane.before_next)
         return frame
 
     def returned(self) -> None:

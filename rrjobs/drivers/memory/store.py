@@ -48,8 +48,8 @@ class Store(Protocol):
         """Every interrupted job was dealt with; comes once, after `open`."""
         ...
 
-    def lent(self, job: Job, attempt: int) -> None:
-        """A worker gets it. Must not block or raise."""
+    def lent(self, job: Job, attempt: int, before: list[Callable[[], None]] | None) -> None:
+        """A worker gets it, after what is in `before` was called; None: at once. Must not block or raise."""
         ...
 
     def returned(self, job: Job) -> None:
@@ -107,7 +107,7 @@ class Volatile:
     async def begin(self) -> None:
         """See Store."""
 
-    def lent(self, job: Job, attempt: int) -> None:
+    def lent(self, job: Job, attempt: int, before: list[Callable[[], None]] | None) -> None:
         """See Store."""
 
     def returned(self, job: Job) -> None:

@@ -93,3 +93,20 @@ def test_a_pipeline_is_declared_paused_and_destroyed_while_the_server_runs(start
         push(client, "mail", ("last", 0, 0))
         wait_until(lambda: "last" in started(ledger), "the server goes on")
     assert started(ledger) == ["early", "last"]
+
+
+def test_a_worker_begins_no_job_before_a_kill_of_the_server_would_be_known_to_have_cut_it_off(
+    start_server, config, tmp_path
+):
+    config["server"]["command"][1] = str(ROOT / "php" / "tests" / "workers" / "noted.php")
+    journal = tmp_path / "journal"
+    config["jobs"]["pipelines"]["mail"]["config"] = {"journal": {"path": str(journal), "sync": "interval"}}
+    missing = tmp_path / "missing"
+    server = start_server(config, LENT=str(journal / "lent"), MISSING=str(missing))
+    with connected(server) as client:
+        for start in range(1, 2001, 250):
+            push(client, "mail", *((str(number), 0, 0) for number in range(start, start + 250)))
+        wait_until(lambda: counts(client, "mail") == (0, 0), "all jobs are done")
+        push(client, "mail", ("2001", 0, 0))  # alone, for a worker that is free
+        wait_until(lambda: counts(client, "mail") == (0, 0), "the last one is done")
+    assert not missing.exists(), missing.read_text().split()

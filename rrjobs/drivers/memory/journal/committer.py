@@ -7,6 +7,7 @@ and was not awaited is kept and goes first, every `RETRY_S` until it succeeds; w
 """
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -121,17 +122,10 @@ class Committer:
         self._live.move(group.numbers, old, segment)
         self._append(group)
 
-    def remove(self, numbers: tuple[int, ...]) -> None:
+    def remove(self, numbers: Sequence[int]) -> None:
         """The short way for what is settled: no group, nobody waits. Raises EntryGone."""
         self._live.remove(numbers)
         self._backlog.open.removed += numbers
-        if self._linger is None and not self._busy:
-            self._wake()
-
-    def remove_one(self, number: int) -> None:
-        """As `remove`."""
-        self._live.remove_one(number)
-        self._backlog.open.removed.append(number)
         if self._linger is None and not self._busy:
             self._wake()
 

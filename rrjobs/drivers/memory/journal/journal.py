@@ -92,11 +92,10 @@ class Journal:
         self._check_open()
         self._committer.remove(numbers)
 
-    def remove_one(self, number: int) -> None:
-        """The same for one, at half the price."""
-        if self._closed:
-            self._check_open()
-        self._committer.remove_one(number)
+    def remove_all(self, numbers: Sequence[int]) -> None:
+        """The same for many."""
+        self._check_open()
+        self._committer.remove(numbers)
 
     async def sync(self) -> None:
         """Everything so far is on disk on return. Raises JournalFull, JournalError."""

@@ -91,18 +91,20 @@ class Live:
 
     def remove(self, numbers: Sequence[int]) -> None:
         """They are no longer live. Raises EntryGone, and changes nothing, when one of them was not."""
-        if len(numbers) > 1:
-            self._check(numbers)
-        for number in numbers:
-            self.remove_one(number)
-
-    def remove_one(self, number: int) -> None:
-        """As `remove`."""
-        place = self.places.pop(number, -1)
-        if place < 0:
-            raise EntryGone(number)
-        self.segments[place >> SEGMENT_SHIFT].entries -= 1
-        self.payload_bytes -= place & LENGTH_MASK
+        if not numbers:
+            return
+        pop = self.places.pop
+        found = [pop(number, -1) for number in numbers]
+        oldest, newest = min(found), max(found)
+        if oldest < 0:
+            self.places.update((number, place) for number, place in zip(numbers, found, strict=True) if place >= 0)
+            raise EntryGone(numbers[found.index(-1)])
+        if oldest >> SEGMENT_SHIFT == newest >> SEGMENT_SHIFT:
+            self.segments[newest >> SEGMENT_SHIFT].entries -= len(found)
+        else:
+            for place in found:
+                self.segments[place >> SEGMENT_SHIFT].entries -= 1
+        self.payload_bytes -= sum([place & LENGTH_MASK for place in found])
 
     def undo(self, group: Group) -> None:
         """A group that was applied will never be on disk: all as before it."""
@@ -123,13 +125,6 @@ class Live:
                 places[number] = place + (new.id - old.id << SEGMENT_SHIFT)
                 old.entries -= 1
                 new.entries += 1
-
-    def _check(self, numbers: Sequence[int]) -> None:
-        seen: set[int] = set()
-        for number in numbers:
-            if number in seen or number not in self.places:
-                raise EntryGone(number)
-            seen.add(number)
 
     def _remember(self, group: Group) -> None:
         """Note what the group changes; all of it must be live, or come with the group."""

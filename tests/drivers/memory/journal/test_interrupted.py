@@ -1,6 +1,7 @@
 """What a worker had when the server was killed: in its old place, with an attempt more, and not for ever."""
 
 import asyncio
+from collections.abc import Callable
 
 import pytest
 from journal_doubles import FOLDER, MemoryDisk
@@ -8,19 +9,27 @@ from memory_doubles import HandSink
 
 from rrjobs.drivers.memory.config import MemoryConfig
 from rrjobs.drivers.memory.driver import MemoryDriver
-from rrjobs.drivers.memory.journal import lent
+from rrjobs.drivers.memory.journal import note_file
 from rrjobs.drivers.memory.journal.config import JournalConfig
 from rrjobs.drivers.memory.journal.lent import LENT_NAME, SLOTS
 from rrjobs.drivers.memory.journalled import Journalled
 from rrjobs.drivers.memory.store import Kept
 from rrjobs.pipeline.dead_letter import ALL
-from rrjobs.pipeline.delivery import JobDelivery
+from rrjobs.pipeline.delivery import Delivery, JobDelivery
 from rrjobs.pipeline.history import history_of
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.judge import PolicyJudge
 from rrjobs.pipeline.outcome import DONE
 from rrjobs.pipeline.policy import MAX_INTERRUPTIONS, Policy, Retry
 from rrjobs.runtime.events import Events
+
+
+class Lane:
+    """The lane of a worker that gets one delivery at a time, or several when `before_next` is a list."""
+
+    before_next: list[Callable[[], None]] | None = None
+
+    def give_back(self, delivery: Delivery) -> None: ...
 
 
 class Life:
@@ -31,6 +40,7 @@ class Life:
         self.driver = MemoryDriver("test", MemoryConfig(), Events(), store=self.store)
         self.driver.judge = PolicyJudge(Policy(1, Retry(max_attempts=1)))
         self.sink = HandSink()
+        self.lane = Lane()
 
     async def __aenter__(self) -> "Life":
         await self.driver.open()
@@ -50,6 +60,7 @@ class Life:
     def lend(self) -> JobDelivery:
         """To a worker."""
         delivery = self.sink.take()
+        delivery.lane = self.lane
         delivery.encode()
         return delivery
 
@@ -86,8 +97,7 @@ async def test_what_was_returned_or_was_never_lent_keeps_its_attempt():
     async with Life(disk) as life:
         await life.push(job("a"), job("b"))
         delivery = life.lend()
-        delivery.lane = life.sink  # type: ignore[assignment]
-        life.sink.give_back = life.sink.offer  # type: ignore[attr-defined]
+        life.lane.give_back = life.sink.offer  # type: ignore[method-assign,assignment]
         delivery.returned()
         left = disk.after_kill()
     async with Life(left) as life:
@@ -110,6 +120,66 @@ async def test_a_job_that_is_done_is_not_run_again_though_its_end_is_not_in_the_
             again = found.after_kill()
         async with Life(again) as life:
             assert life.taken() == [("b", 2)]
+
+
+async def test_what_is_written_to_workers_together_is_noted_in_one_write_just_before():
+    disk = MemoryDisk()
+    async with Life(disk) as life:
+        await life.push(*(job(str(number)) for number in range(20)))
+        life.lane.before_next = before = []
+        for _ in range(20):
+            life.lend()
+        assert len(before) == 1
+        calls = disk.log.count("write")
+        before[0]()
+        assert disk.log.count("write") == calls + 1
+        left = disk.after_kill()
+    async with Life(left) as life:
+        assert life.taken() == [(str(number), 2) for number in range(20)]
+
+
+async def test_what_is_done_in_one_turn_of_the_loop_is_noted_at_its_end_in_one_write():
+    disk = MemoryDisk()
+    async with Life(disk) as life:
+        await life.push(*(job(str(number)) for number in range(20)))
+        lent = [life.lend() for _ in range(20)]
+        calls = disk.log.count("write")
+        for delivery in lent[:15]:
+            life.driver.settle(delivery, DONE)
+        await asyncio.sleep(0)
+        assert disk.log.count("write") == calls + 1
+        left = disk.after_kill()
+    async with Life(left) as life:
+        assert life.taken() == [(str(number), 2) for number in range(15, 20)]
+
+
+async def test_what_is_done_is_noted_before_a_worker_gets_more():
+    disk = MemoryDisk()
+    async with Life(disk) as life:
+        await life.push(job("a"), job("b"))
+        one = life.lend()
+        life.lane.before_next = before = []
+        life.driver.settle(one, DONE)
+        life.lend()
+        before[0]()
+        left = disk.after_kill()
+    async with Life(left) as life:
+        assert life.taken() == [("b", 2)]
+
+
+async def test_one_that_was_encoded_and_did_not_fit_is_noted_once_when_its_turn_comes_again():
+    disk = MemoryDisk()
+    async with Life(disk) as life:
+        await life.push(job("a"), job("b"))
+        life.lane.before_next = before = []
+        first = life.lend()
+        before[0](), before.clear()
+        life.sink.queue.push_front(10, (first,))
+        life.lend(), life.lend()
+        before[0]()
+        left = disk.after_kill()
+    async with Life(left) as life:
+        assert life.taken() == [("a", 2), ("b", 2)]
 
 
 async def test_each_death_of_the_server_counts_once_also_when_it_dies_again_at_its_start():
@@ -203,7 +273,7 @@ async def test_a_disk_that_takes_no_notes_is_told_of_once_and_the_jobs_run(event
 
 
 async def test_notes_come_to_the_disk_in_their_time_and_then_outlive_the_machine(monkeypatch):
-    monkeypatch.setattr(lent, "SYNC_S", 0.001)
+    monkeypatch.setattr(note_file, "SYNC_S", 0.001)
     disk = MemoryDisk()
     async with Life(disk) as life:
         await life.push(job("a"))
