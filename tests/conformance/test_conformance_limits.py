@@ -2,7 +2,7 @@
 
 import time
 
-from house import answer, crash
+from house import answer, crash, eventually
 
 
 def tenants(deliveries):
@@ -34,18 +34,32 @@ async def test_jobs_of_one_key_run_one_after_another_in_order_and_nobody_else_wa
                 assert came == [f"{key}{number}" for number in range(3)]
 
 
-async def test_a_job_of_a_key_that_has_to_run_again_does_not_hold_up_its_key(house):
+async def test_a_job_of_a_key_that_has_to_run_again_holds_up_nobody_and_comes_behind_those_that_wait(house):
     async with house(prefetch=20, ordering="key", ordering_key="tenant", retry={"initial_s": 0.2}) as one:
-        await one.push(*[one.job(f"a{number}", headers={"tenant": ["a"]}) for number in range(2)])
+        await one.push(*[one.job(f"a{number}", headers={"tenant": ["a"]}) for number in range(4)])
         first = await one.sink.take()
+
+        async def held() -> int:
+            return (await one.state()).held
+
+        await eventually(lambda: _is(held, 3), "all have come")
         crash(first)
         second = await one.sink.take()
         assert second.job.id != first.job.id
+        await eventually(lambda: _is(held, 3), "it has come again")
         answer(second)
+        for _ in range(2):
+            next_one = await one.sink.take()
+            assert (next_one.job.id != first.job.id, next_one.attempt) == (True, 1)
+            answer(next_one)
         again = await one.sink.take()
         assert (again.job.id, again.attempt) == (first.job.id, 2)
         answer(again)
         await one.idle()
+
+
+async def _is(number, expected: int) -> bool:
+    return await number() == expected
 
 
 async def test_of_one_value_no_more_run_at_once_than_the_concurrency_says(house):

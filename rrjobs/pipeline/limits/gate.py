@@ -79,12 +79,12 @@ class Gate:
         self._sink.when_room(wake)
 
     def remove(self, pipeline: str) -> list[Delivery]:
-        """See Sink; what is held too, by priority."""
+        """See Sink; what is held too, by priority, or as it came where keys are in order."""
         stopped, self._stopped = self._stopped, True
         pools = {one.group.pool for one in self._lent.values()}
         taken = self._recall(pipeline)
         taken += self._forget_held()
-        taken.sort(key=lambda one: (one[1].priority, one[0]))
+        taken.sort(key=self._turn)
         self._stopped = stopped
         self._places.wake(pools)
         return [one[1] for one in taken]
@@ -272,6 +272,8 @@ class Gate:
             self._awaits_room = True
             self._sink.when_room(self._room)
         group.running -= 1
+        if there_is_room:
+            self._places.tried(group)
         if group.held:
             self._ready.add(group)
         else:
@@ -323,6 +325,8 @@ class Gate:
     def _forget_held(self) -> list[tuple[int, JobDelivery]]:
         """All that is held, in order."""
         held = sorted(one for group in self._places.groups for one in group.held)
+        if self.limits.ordering_key:
+            held.sort(key=lambda one: one[1])
         for group in list(self._places.groups):
             group.held.clear()
             group.waits_for = ""
@@ -330,6 +334,10 @@ class Gate:
         self._ready = Line()
         self._places.nobody_waits(self)
         return [one[1:] for one in held]
+
+    def _turn(self, one: tuple[int, JobDelivery]) -> tuple[int, int]:
+        number, delivery = one
+        return (0 if self.limits.ordering_key else delivery.priority), number
 
     def _stopper(self) -> str:
         if self._paused:

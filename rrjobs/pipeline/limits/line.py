@@ -1,7 +1,8 @@
 """Groups of held deliveries, and the order in which groups get their turn: by the first delivery of each."""
 
 from bisect import insort
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
+from typing import cast
 
 from rrjobs.pipeline.delivery import JobDelivery
 from rrjobs.pipeline.limits.window import Window
@@ -12,26 +13,43 @@ Held = tuple[float, int, JobDelivery]
 Member = tuple[str, str]
 """Whom a delivery counts with in its pool; see `share`."""
 
+_SPARE = 16
+"""Entries of a line that may be out of date before it is made anew, beside as many as there are groups."""
+
 GroupKey = tuple[str | None, str, str | None, Member]
 
 
 class Value:
     """One value of the header that `concurrency` or `ordering` goes by: its groups, how many of its deliveries run, and
-    the groups that wait for one to end.
+    the groups that wait for one to end. `heads`: what came first of each ordered group, now or before.
     """
 
-    __slots__ = ("groups", "name", "running", "waiting")
+    __slots__ = ("groups", "heads", "name", "running", "waiting")
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.groups: set[Group] = set()
         self.running = 0
-        self.waiting: list[Group] = []
+        self.waiting = Line()
+        self.heads: list[tuple[int, OrderedGroup]] = []
 
-    def earlier(self, group: "Group") -> bool:
-        """Whether another group holds one that came before the first of this one."""
-        number = group.held[0][1]
-        return any(other.held and other.held[0][1] < number for other in self.groups)
+    def earliest(self) -> "OrderedGroup | None":
+        """The ordered group that holds what came first of all."""
+        while self.heads:
+            number, group = self.heads[0]
+            if group.held and group.held[0][1] == number:
+                return group
+            heappop(self.heads)
+        return None
+
+    def next(self) -> "Group | None":
+        """Take out the one whose turn it is, of those that wait here."""
+        if not self.waiting:
+            return None
+        first = self.earliest()
+        if first is None:
+            return self.waiting.pop()
+        return first if self.waiting.discard(first) else None
 
 
 class Group:
@@ -71,18 +89,27 @@ class Group:
 
 
 class OrderedGroup(Group):
-    """The first is the one that came first, whatever the priorities."""
+    """The first is the one that came first, whatever the priorities. Its value knows which that is."""
 
     __slots__ = ()
 
     def add(self, held: Held) -> bool:
         """See Group."""
         insort(self.held, held, key=_number)
-        return self.held[0] is held
+        if self.held[0] is not held:
+            return False
+        self._tell_value()
+        return True
 
     def pop(self) -> Held:
         """See Group."""
-        return self.held.pop(0)
+        first = self.held.pop(0)
+        if self.held:
+            self._tell_value()
+        return first
+
+    def _tell_value(self) -> None:
+        heappush(cast(Value, self.value).heads, (self.held[0][1], self))
 
 
 def _number(held: Held) -> int:
@@ -110,6 +137,16 @@ class Line:
         """Also for one that is there and has another first delivery now."""
         self._groups.add(group)
         heappush(self._entries, (*group.first, group))
+
+    def discard(self, group: Group) -> bool:
+        """Take this one out; whether it was there."""
+        if group not in self._groups:
+            return False
+        self._groups.discard(group)
+        if len(self._entries) > 2 * len(self._groups) + _SPARE:  # what was taken out is looked over by nobody
+            self._entries = [(*other.first, other) for other in self._groups]
+            heapify(self._entries)
+        return True
 
     def first(self) -> Group:
         """The one whose turn it is; raises IndexError when there is none."""

@@ -7,7 +7,7 @@ from typing import Protocol
 from rrjobs.pipeline.delivery import JobDelivery
 from rrjobs.pipeline.job import NO_HEADERS
 from rrjobs.pipeline.limits.limits import Limits
-from rrjobs.pipeline.limits.line import Group, GroupKey, Member, OrderedGroup, Value
+from rrjobs.pipeline.limits.line import Group, GroupKey, Line, Member, OrderedGroup, Value
 from rrjobs.pipeline.limits.share import Share, Waiter
 from rrjobs.pipeline.limits.timers import Timers
 from rrjobs.pipeline.limits.window import Cancellable, Window
@@ -45,7 +45,7 @@ class Places:
         self._groups: dict[GroupKey, Group] = {}
         self._values: dict[str, Value] = {}
         self._windows: dict[str, Window] = {}
-        self._waiting: dict[str, list[Group]] = {}
+        self._waiting: dict[str, Line] = {}
         self._sweeper: Cancellable | None = None
         self._keyed = bool(limits.concurrency or limits.ordering_key or (limits.rate and limits.rate.key))
         self._most = 1 if limits.ordering_key else limits.concurrency
@@ -74,7 +74,7 @@ class Places:
         value = group.value
         if value is not None and value.running >= self._most:
             return VALUE
-        if type(group) is OrderedGroup and value is not None and group.held and value.earlier(group):
+        if self._limits.ordering_key and value is not None and group.held and value.earliest() is not group:
             return VALUE
         if group.pool is not None and not self._shares.share(group.pool).free(group.member):
             return SHARE
@@ -96,9 +96,7 @@ class Places:
         value = group.value
         if value is not None:
             value.running -= 1
-            if value.waiting:
-                waiting, value.waiting = value.waiting, []
-                self._ready(waiting)
+            self._next_of(value)
         if group.pool is not None:
             self._shares.share(group.pool).give(group.member)
         if self._keyed:
@@ -122,29 +120,43 @@ class Places:
                 del self._values[value.name]
 
     def park(self, group: Group, why: str, waiter: Waiter) -> None:
-        """It waits for this; `ready` gets it, or its share lets it go on."""
+        """It waits for this; `ready` gets it, or its share lets it go on. Others may have what it cannot use."""
         group.waits_for = why
         if why == VALUE and group.value is not None:
-            group.value.waiting.append(group)
+            group.value.waiting.add(group)
         elif why == RATE:
-            self._waiting.setdefault(group.key[1], []).append(group)
-            self._arm(group)
+            self._waiting.setdefault(group.key[1], Line()).add(group)
+            self._arm(group.key[1], group.window)
         elif group.pool is not None:
             share = self._shares.share(group.pool)
             share.line(group.member, waiter).add(group)
             share.waits()
+        self.tried(group, why)
+
+    def tried(self, group: Group, why: str = "") -> None:
+        """The first of it was let go on, or not: those that wait for the same, one by one, have their turn too."""
+        if why != VALUE and group.value is not None:
+            self._next_of(group.value)
+        if why != RATE and group.window is not None and group.key[1] in self._waiting:
+            self._next_in(group.key[1], group.window)
 
     def moved_up(self, group: Group, waiter: Waiter) -> None:
         """Its first delivery is another one now."""
         if group.waits_for == SHARE and group.pool is not None:
             self._shares.share(group.pool).line(group.member, waiter).add(group)
+        elif group.waits_for == VALUE and group.value is not None:
+            group.value.waiting.add(group)
+            self._next_of(group.value)
+        elif group.waits_for == RATE and group.window is not None:
+            self._waiting[group.key[1]].add(group)
+            self._next_in(group.key[1], group.window)
 
     def begun(self, group: Group) -> None:
         """One that was let go on has begun."""
         if group.window is not None:
             group.window.unstarted -= 1
             group.window.begun(self._timers.time())
-            self._arm(group)
+            self._arm(group.key[1], group.window)
 
     def never_begun(self, group: Group) -> None:
         """One that was let go on never begins."""
@@ -155,7 +167,8 @@ class Places:
     def nobody_waits(self, waiter: Waiter) -> None:
         """What was held is gone: empty every place where a group is parked."""
         for value in self._values.values():
-            value.waiting.clear()
+            value.waiting = Line()
+            value.heads.clear()
         self._waiting.clear()
         for window in self._windows.values():
             window.disarm()
@@ -238,8 +251,7 @@ class Places:
         if self._windows and rate is not None:
             self._sweeper = self._timers.call_at(now + max(SWEEP_S, rate.per_s), self._sweep)
 
-    def _arm(self, group: Group) -> None:
-        key, window = group.key[1], group.window
+    def _arm(self, key: str, window: Window | None) -> None:
         if window is None or window.timer is not None or key not in self._waiting:
             return
         at = window.opens_at()
@@ -248,9 +260,24 @@ class Places:
 
     def _opens(self, key: str, window: Window) -> None:
         window.disarm()
-        waiting = self._waiting.pop(key, None)
-        if waiting:
-            self._ready(waiting)
+        if key in self._waiting:
+            self._next_in(key, window)
+            self._arm(key, window)
+
+    def _next_of(self, value: Value) -> None:
+        """Whose turn it is may be tried, if one more of this value may run."""
+        if value.waiting and value.running < self._most and (group := value.next()) is not None:
+            self._ready([group])
+
+    def _next_in(self, key: str, window: Window) -> None:
+        """Whose turn it is may be tried, if one more may begin."""
+        if not window.free(self._timers.time()):
+            return
+        waiting = self._waiting[key]
+        group = waiting.pop()
+        if not waiting:
+            del self._waiting[key]
+        self._ready([group])
 
 
 def _header(delivery: JobDelivery, name: str) -> str:

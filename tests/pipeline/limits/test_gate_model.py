@@ -50,6 +50,7 @@ class GateModel(RuleBasedStateMachine):
         self.control = Control(self.floor, Events())
         self.drivers, self.entrances = {}, {}
         self.where, self.refused = {}, {name: [] for name in PIPELINES}
+        self.numbers, self.was_lent = {}, set()
         self.starts: dict[str, list[tuple[float, object]]] = {name: [] for name in PIPELINES}
         self.limits: dict[str, Limits] = {name: Limits() for name in PIPELINES}
         self.urgent = (0, URGENT)
@@ -177,8 +178,6 @@ class GateModel(RuleBasedStateMachine):
                 del self.where[delivery]
 
     def number_of(self, delivery):
-        if not hasattr(self, "numbers"):
-            self.numbers, self.was_lent = {}, set()
         self.numbers[delivery] = max(self.numbers.values(), default=0) + 1
 
     # workers
@@ -261,7 +260,10 @@ class GateModel(RuleBasedStateMachine):
             self.where[one] = "out"
         taken = self.entrances[pipeline].sink.remove(pipeline)
         assert set(taken) == set(wanted)
-        assert [one.priority for one in taken] == sorted(one.priority for one in taken)
+        if self.limits[pipeline].ordering_key:
+            assert taken == sorted(taken, key=self.numbers.__getitem__)
+        else:
+            assert [one.priority for one in taken] == sorted(one.priority for one in taken)
         assert all(one.settler is self.drivers[pipeline] for one in taken)
 
     # what holds at every moment

@@ -7,6 +7,8 @@ from rrjobs.pipeline.limits.control import Control
 from rrjobs.pipeline.limits.entrance import Entrance
 from rrjobs.pipeline.limits.floor import Floor
 from rrjobs.pipeline.limits.limits import Limits, LimitsError, Rate
+from rrjobs.pipeline.limits.line import Group
+from rrjobs.pipeline.limits.places import Places
 from rrjobs.runtime.events import Events
 from rrjobs.worker.scaler import Backlog
 
@@ -132,3 +134,66 @@ def test_a_window_forgets_a_begin_that_was_taken_back():
     assert work.standing().held == 1
     stage.clock.advance(1.1)
     assert work.standing().held == 0
+
+
+def test_a_drain_gives_back_jobs_of_a_key_in_their_order_whatever_their_priorities():
+    stage = Stage(4)
+    work, driver = stage.pipeline("work", ordering_key="tenant")
+    jobs = [driver.delivery(priority, tenant=tenant) for priority in (30, 20, 10) for tenant in ("a", "b")]
+    for one in jobs:
+        work.sink.offer(one)
+    stage.floor.drop_all("the server is stopping")
+    assert driver.back == jobs[:1:-1], "the first of each key was let go on, the others come back last first"
+
+
+def test_what_is_recalled_comes_again_in_the_order_of_its_keys():
+    stage = Stage(4)
+    work, driver = stage.pipeline("work", ordering_key="tenant")
+    jobs = [driver.delivery(priority, tenant="a") for priority in (30, 20, 10)]
+    for one in jobs:
+        work.sink.offer(one)
+    recalled = work.sink.remove("work")
+    assert recalled == jobs
+    for one in recalled:
+        work.sink.offer(one)
+    ran = []
+    while (delivery := stage.lane.start()) is not None:
+        ran.append(delivery)
+        stage.lane.finish(delivery)
+    assert ran == jobs
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"ordering_key": "tenant", "rate": Rate(1000, 1.0, "user")},
+        {"concurrency": 2, "concurrency_key": "tenant", "rate": Rate(1000, 1.0, "user")},
+        {"ordering_key": "user", "rate": Rate(10, 1.0)},
+    ],
+    ids=["ordering", "concurrency", "one rate for all"],
+)
+def test_an_end_tries_no_more_groups_than_may_go_on(keys, monkeypatch):
+    """Each user is a group of its own, and all wait for the same."""
+    stage = Stage(4)
+    work, driver = stage.pipeline("work", **keys)
+    jobs = [driver.delivery(10, tenant="a", user=str(number)) for number in range(300)]
+    for one in jobs:
+        work.sink.offer(one)
+    tried = 0
+    blocked = Places.blocked
+
+    def counted(places: Places, group: Group) -> str:
+        nonlocal tried
+        tried += 1
+        return blocked(places, group)
+
+    monkeypatch.setattr(Places, "blocked", counted)
+    ran = []
+    while len(ran) < len(jobs):
+        while (delivery := stage.lane.start()) is not None:
+            ran.append(delivery)
+            stage.lane.finish(delivery)
+        stage.clock.advance(0.05)
+    assert ran == jobs
+    assert tried < 5 * len(jobs)
+    assert not work.standing().held
