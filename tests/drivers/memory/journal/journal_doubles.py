@@ -39,8 +39,12 @@ class MemoryDisk:
     """Implements Disk. `fault(number, call)` names what happens at a call: "" for nothing, an errno's name, "short",
     "crash" before it, "crash after" it, "crash within" a write. After a crash every call fails."""
 
-    def __init__(self, fault: Callable[[int, str], str] = lambda number, call: "") -> None:
+    def __init__(
+        self, fault: Callable[[int, str], str] = lambda number, call: "", pause: Callable[[], None] = lambda: None
+    ) -> None:
+        """`pause` is called before every call, by whichever thread makes it."""
         self.fault = fault
+        self.pause = pause
         self.calls = 0
         self.log: list[str] = []
         self.crashed = False
@@ -56,6 +60,7 @@ class MemoryDisk:
         return lambda: None
 
     def create(self, path: Path) -> int:
+        self.pause()
         with self._lock:
             after = self._change("create")
             if path in self.names_seen:
@@ -69,6 +74,7 @@ class MemoryDisk:
         return self._descriptor(self._find(path))
 
     def write(self, fd: int, data: memoryview, offset: int) -> int:
+        self.pause()
         with self._lock:
             if self.calls >= 0 and self.fault(self.calls, "write") in ("short", "crash within", "half ENOSPC"):
                 return self._write_part(fd, bytes(data), offset)
@@ -79,6 +85,7 @@ class MemoryDisk:
 
     def fdatasync(self, fd: int) -> None:
         inode = self._open[fd]
+        self.pause()
         with self._lock:
             try:
                 after = self._change("fdatasync")
@@ -92,6 +99,7 @@ class MemoryDisk:
             self._crash_if(after)
 
     def truncate(self, fd: int, length: int) -> None:
+        self.pause()
         with self._lock:
             after = self._change("truncate")
             inode = self._open[fd]
@@ -103,6 +111,7 @@ class MemoryDisk:
         del self._open[fd]
 
     def rename(self, old: Path, new: Path) -> None:
+        self.pause()
         with self._lock:
             after = self._change("rename")
             inode = self._find(old)
@@ -111,6 +120,7 @@ class MemoryDisk:
             self._crash_if(after)
 
     def unlink(self, path: Path) -> None:
+        self.pause()
         with self._lock:
             after = self._change("unlink")
             self._find(path)
@@ -118,6 +128,7 @@ class MemoryDisk:
             self._crash_if(after)
 
     def sync_folder(self, path: Path) -> None:
+        self.pause()
         with self._lock:
             after = self._change("sync_folder")
             left = []
@@ -130,6 +141,7 @@ class MemoryDisk:
             self._crash_if(after)
 
     def read(self, path: Path) -> bytes:
+        self.pause()
         return bytes(self._find(path).seen)
 
     def names(self, folder: Path) -> list[str]:

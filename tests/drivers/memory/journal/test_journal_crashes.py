@@ -20,6 +20,7 @@ from rrjobs.runtime.events import Events
 SMALL = {"segment_bytes": 400, "reserve_bytes": 0}
 JOB, LETTER = 1, 2
 SEEDS = range(int(os.environ.get("SOAK_SEEDS", "30")))
+MANY_SEEDS = 5 * len(SEEDS)
 MOST_CALLS = 400
 pytestmark = pytest.mark.soak
 
@@ -182,7 +183,10 @@ async def test_a_disk_that_fails_for_a_while_costs_only_what_was_refused(what):
 @pytest.mark.parametrize("sync", list(Sync))
 async def test_a_crash_after_failures_finds_everything_that_was_acknowledged(sync, monkeypatch):
     monkeypatch.setattr(backlog, "BATCH_BYTES", 60)  # so that several batches wait behind the one that fails
-    for seed in (*range(250), 624):  # 624: a new segment fails to begin while an end of the old one was unsynced
+    for seed in (
+        *range(MANY_SEEDS + 100),
+        624,
+    ):  # 624: a new segment fails to begin while an end of the old one was unsynced
         dice = random.Random(seed)
         crash = dice.randint(5, 120)
         faults = {dice.randint(4, crash): dice.choice(("EIO", "ENOSPC", "half ENOSPC")) for _ in range(3)}
@@ -198,7 +202,7 @@ async def test_a_crash_after_failures_finds_everything_that_was_acknowledged(syn
 
 @pytest.mark.parametrize("what", ["EIO", "ENOSPC"])
 async def test_a_crash_while_nothing_can_be_written_finds_everything_that_was_acknowledged(what):
-    for seed in range(150):
+    for seed in range(MANY_SEEDS):
         dice = random.Random(seed)
         first = dice.randint(4, 80)
         crash = first + dice.randint(2, 10)
