@@ -10,7 +10,7 @@ from enum import IntEnum
 
 import orjson
 
-from rrjobs.pipeline.job import NO_HEADERS, Headers
+from rrjobs.pipeline.job import MAX_DELAY_S, NO_HEADERS, Headers
 from rrjobs.pipeline.policy import Changes, PolicyError, checked_changes
 
 NO_CHANGES: Changes = {}
@@ -118,7 +118,7 @@ def _delay(fields: Mapping[str, object]) -> float:
         return 0.0
     if type(value) is not int:
         raise TypeError("`delay_seconds` is not an integer")
-    return max(0.0, float(value))
+    return float(max(0, min(value, MAX_DELAY_S)))
 
 
 def _headers(fields: Mapping[str, object]) -> Headers:

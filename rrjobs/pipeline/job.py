@@ -7,6 +7,10 @@ Headers = Mapping[str, Sequence[str]]
 NO_HEADERS: Headers = MappingProxyType({})
 """Shared by all jobs without headers, so that a million of them cost nothing for it."""
 
+MAX_DELAY_S = 100 * 365 * 86_400
+"""Of a job: what is more is a mistake, milliseconds for seconds. Every broker can still count it; beanstalkd's clock
+ends at 136 years, that of NATS at 292."""
+
 Options = Mapping[str, str | int]
 NO_OPTIONS: Options = MappingProxyType({})
 

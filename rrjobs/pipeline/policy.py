@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from rrjobs.errors import RRJobsError
+from rrjobs.pipeline.job import MAX_DELAY_S
 from rrjobs.runtime.duration import format_duration
 from rrjobs.runtime.values import parse_integer, parse_whole_seconds, shown
 
@@ -69,8 +70,8 @@ class Retry:
         if not 0 <= self.jitter <= 1:
             return f"jitter must be a part from 0 to 1, got {self.jitter:g}"
         for name, value in (("initial", self.initial_s), ("max", self.max_s), ("retry_for", self.retry_for_s)):
-            if not (0 <= value < math.inf):
-                return f"{name} must not be negative, got {value:g}"
+            if not 0 <= value <= MAX_DELAY_S:
+                return f"{name} must be 0 to 100 years ({MAX_DELAY_S} seconds), got {value:g}"
         if self.max_s < self.initial_s:
             longest, first = format_duration(self.max_s), format_duration(self.initial_s)
             return f"max ({longest}) is shorter than initial ({first})"

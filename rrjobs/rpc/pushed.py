@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from rrjobs.errors import RpcError
 from rrjobs.pipeline.history import without_history
-from rrjobs.pipeline.job import NO_HEADERS, NO_OPTIONS, Headers, Job
+from rrjobs.pipeline.job import MAX_DELAY_S, NO_HEADERS, NO_OPTIONS, Headers, Job
 from rrjobs.pipeline.policy import RETRY, PolicyError, parse_changes
 
 SLICE_BYTES = 256 * 1024
@@ -24,7 +24,7 @@ _names: dict[str, str] = {}
 
 
 def single(request: Any) -> Job:
-    """The job of a PushRequest; RpcError when there is none, it has no id, or a retry policy that cannot be."""
+    """The job of a PushRequest; RpcError when there is none, or in it what cannot be."""
     if not request.HasField("job"):
         raise RpcError("job is required")
     message = request.job
@@ -34,7 +34,7 @@ def single(request: Any) -> Job:
 
 
 def batch(request: Any) -> list[Job]:
-    """The jobs of a PushBatchRequest; one without an id gets one. RpcError for a retry policy that cannot be."""
+    """The jobs of a PushBatchRequest; one without an id gets one. RpcError for what cannot be."""
     return [_job(message) for message in request.jobs]
 
 
@@ -70,17 +70,27 @@ def _job(message: Any) -> Job:
     options = message.options
     name = message.job
     pipeline = options.pipeline
+    delay_s = options.delay
+    if delay_s:
+        delay_s = _delay(message.id, delay_s)
     return Job(
         message.id or str(uuid4()),
         _names.get(name) or _remember(name),
         message.payload,
         _names.get(pipeline) or _remember(pipeline),
         options.priority,
-        options.delay,
+        delay_s,
         options.auto_ack,
         _headers(message.headers) if message.headers else NO_HEADERS,
         _broker_options(options) if options.topic or options.partition or options.offset else NO_OPTIONS,
     )
+
+
+def _delay(ident: str, delay_s: int) -> int:
+    """One in the past is none, as in RoadRunner."""
+    if delay_s > MAX_DELAY_S:
+        raise RpcError(f"job {ident}: a delay of {delay_s} seconds is more than the longest, 100 years ({MAX_DELAY_S})")
+    return max(0, delay_s)
 
 
 def _remember(name: str) -> str:

@@ -4,7 +4,17 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
+from rrjobs.errors import RRJobsError
+
 Result = TypeVar("Result")
+
+
+def reason_of(err: BaseException) -> str:
+    """What a task failed of, in a line: of a group of errors the first one; what is no error of ours with its kind."""
+    while isinstance(err, BaseExceptionGroup):
+        err = err.exceptions[0]
+    text = " ".join(str(err).split())
+    return text if text and isinstance(err, RRJobsError) else f"{type(err).__name__}: {text}".removesuffix(": ")
 
 
 class Tasks:

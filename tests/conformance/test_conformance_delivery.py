@@ -6,6 +6,7 @@ import pytest
 from house import answer, eventually
 
 from rrjobs.errors import PushRefused
+from rrjobs.pipeline.job import MAX_DELAY_S
 
 
 async def test_a_pushed_job_arrives_as_it_was_and_is_gone_after_its_ack(house):
@@ -67,10 +68,16 @@ async def test_a_delayed_job_comes_in_time_and_holds_up_nobody(house, harness):
         assert time.monotonic() - began >= 2.0 - 0.05
 
 
-async def test_a_delay_of_years_is_accepted(house):
+async def test_the_longest_delay_there_is_holds_up_nobody(house):
     async with house() as one:
+        lost: list[object] = []
+        one.events.subscribe("broker.lost", lambda *event: lost.append(event))
         await one.push(one.job("in three years", delay_s=3 * 365 * 86400.0))
-        assert await one.sink.quiet()
+        await one.push(one.job("in a hundred", delay_s=float(MAX_DELAY_S)))
+        assert await one.sink.quiet(0.5)
+        await one.push(one.job("now"))
+        answer(await one.sink.take())
+        assert not lost
 
 
 async def test_unicode_and_odd_names_survive(house):

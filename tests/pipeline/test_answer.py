@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rrjobs.pipeline.answer import Answer, Unreadable, read_answer
+from rrjobs.pipeline.job import MAX_DELAY_S
 
 
 def answered(kind: object, data: object) -> Answer | Unreadable:
@@ -90,6 +91,10 @@ def test_an_answer_that_cannot_be_read_says_why(body):
 
 def test_a_delay_before_now_is_none():
     assert answered(4, {"delay_seconds": -5}) == Answer(4, requeue=True)
+
+
+def test_no_delay_is_longer_than_a_broker_can_count():
+    assert answered(4, {"delay_seconds": 2**64 - 1}) == Answer(4, requeue=True, delay_s=float(MAX_DELAY_S))
 
 
 json_values = st.recursive(

@@ -1,10 +1,11 @@
 """Jobs out of push requests: slices lose nothing, equal names become one string, hostile bytes are refused."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from rrjobs.errors import RpcError
-from rrjobs.pipeline.job import NO_HEADERS, NO_OPTIONS
+from rrjobs.pipeline.job import MAX_DELAY_S, NO_HEADERS, NO_OPTIONS
 from rrjobs.rpc import pushed
 from rrjobs.rpc.messages import CLASSES, parse
 from rrjobs.rpc.pushed import batch, slices
@@ -69,3 +70,21 @@ def test_the_memory_of_names_is_bounded(monkeypatch):
     assert [job.name for job in batch(made)] == [f"name{number}" for number in range(100)]
     assert len(pushed._names) <= 10
     assert "y" * 1000 not in pushed._names
+
+
+def delayed(delay_s: int):
+    message = CLASSES["PushBatchRequest"]()
+    message.jobs.add(job="ping", id="a").options.delay = delay_s
+    return batch(message)
+
+
+@pytest.mark.parametrize(("asked", "kept"), [(0, 0), (7, 7), (-1, 0), (-(2**63), 0), (MAX_DELAY_S, MAX_DELAY_S)])
+def test_a_delay_in_the_past_is_none(asked, kept):
+    (job,) = delayed(asked)
+    assert job.delay_s == kept
+
+
+@pytest.mark.parametrize("asked", [MAX_DELAY_S + 1, 2**63 - 1])
+def test_a_delay_that_no_broker_can_count_is_refused(asked):
+    with pytest.raises(RpcError, match=f"job a: a delay of {asked} seconds is more than the longest, 100 years"):
+        delayed(asked)

@@ -17,7 +17,7 @@ _REASONS = {
 
 def whole_seconds(delay_s: float) -> int:
     """beanstalkd's delays are whole seconds: rounded up, so that nothing comes too early."""
-    return min(MAX_DELAY_S, -int(-delay_s // 1))
+    return max(0, min(MAX_DELAY_S, -int(-delay_s // 1)))
 
 
 async def put_all(wire: Wire, priority: int, ttr_s: int, bodies: Sequence[bytes], delays_s: Sequence[float]) -> None:

@@ -27,6 +27,7 @@ from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
 from rrjobs.pipeline.policy import MAX_INTERRUPTIONS
 from rrjobs.runtime.file_names import file_name
+from rrjobs.runtime.tasks import reason_of
 from rrjobs.worker.load import Fault, FaultKind
 
 STILL_S = 10.0
@@ -178,7 +179,7 @@ class BrokerDriver:
                 group.create_task(self._settling.run(connection, self._intake))
                 group.create_task(self._steering.steer(self))
         except* DriverError as lost:
-            reason = _reason(lost)
+            reason = reason_of(lost)
         finally:
             self._steering.lost()
             self._lost(connection)
@@ -224,12 +225,3 @@ class BrokerDriver:
 
     async def _publish(self, jobs: Sequence[Job]) -> None:
         await (await self._link.up(self._surroundings.timeout_s)).publish(jobs)
-
-
-def _reason(group: BaseExceptionGroup[BaseException]) -> str:
-    """The first reason in it."""
-    for err in group.exceptions:
-        if isinstance(err, BaseExceptionGroup):
-            return _reason(err)
-        return str(err)
-    return ""

@@ -24,6 +24,7 @@ from rrjobs.drivers.nats.streams import Names, Streams
 from rrjobs.errors import ConnectionLost, DriverError, PushRefused
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
+from rrjobs.runtime.tasks import reason_of
 
 API_S = 10.0
 """What JetStream may take to answer a question."""
@@ -239,7 +240,7 @@ class NatsConnection:
     def _task_ended(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
         if not task.cancelled() and (err := task.exception()) is not None:
-            self._ended(str(err))
+            self._ended(reason_of(err))
 
 
 def _receipt(delivery: BrokerDelivery) -> Receipt:

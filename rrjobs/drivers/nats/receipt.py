@@ -27,6 +27,10 @@ def receipt_of(reply: str) -> Receipt:
     return Receipt(reply, int(words[at + 1]), int(words[at]), int(words[at + 3]) / 1e9)
 
 
+MAX_NAK_NS = 2**62
+"""146 years; the server counts in 64 bits."""
+
+
 def nak_in(delay_s: float) -> bytes:
     """Deliver it again after so long."""
-    return NAK if delay_s <= 0 else NAK + b" " + orjson.dumps({"delay": int(delay_s * 1e9)})
+    return NAK if delay_s <= 0 else NAK + b" " + orjson.dumps({"delay": min(int(delay_s * 1e9), MAX_NAK_NS)})
