@@ -3,23 +3,24 @@
 from collections.abc import Sequence
 
 from rrjobs import __version__
-from rrjobs.app import App, Ending
+from rrjobs.app.app import Ending
+from rrjobs.app.rooms import Rooms
 from rrjobs.pipeline.state import PipelineState
 from rrjobs.runtime.address import Address, UnixAddress
 
 
-def banner(app: App, pipelines: Sequence[PipelineState]) -> str:
+def banner(rooms: Rooms, pipelines: Sequence[PipelineState]) -> str:
     """Addresses, pools, pipelines, and how to stop, ready to be printed."""
     lines = [f"[INFO] rrjobs server started; version: {__version__}"]
-    if app.http is not None:
-        lines.append(f"  http      {url(app.http.address)}")
-    if app.rpc is not None:
-        lines.append(f"  rpc       {_dsn(str(app.rpc.address))}")
-    if app.status is not None:
-        lines.append(f"  status    {url(app.status.address, '/ready')}")
-    if app.metrics is not None:
-        lines.append(f"  metrics   {url(app.metrics.address, '/metrics')}")
-    for lane, pool in app.lanes:
+    if rooms.http is not None:
+        lines.append(f"  http      {url(rooms.http.address)}")
+    if rooms.rpc is not None:
+        lines.append(f"  rpc       {_dsn(str(rooms.rpc.address))}")
+    if rooms.status is not None:
+        lines.append(f"  status    {url(rooms.status.address, '/ready')}")
+    if rooms.metrics is not None:
+        lines.append(f"  metrics   {url(rooms.metrics.address, '/metrics')}")
+    for lane, pool in rooms.lanes:
         depth = ", ".join(f"{mode} {value}" for mode, value in lane.prefetch.items())
         lines.append(f"  pool      {lane.name}: {_counted(pool.size)}, relay {pool.relay}, prefetch {depth}")
     for state in pipelines:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from rrjobs.app import App
+from rrjobs.app.app import App
 from rrjobs.cli.banner import banner, closing_line
 from rrjobs.cli.options import Options
 from rrjobs.cli.pid_file import PID_FILE, PidFile
@@ -77,9 +77,9 @@ class Serving:
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
         if not self._options.silent:
-            states = await self._app.registry.stat() if self._app.registry else []
-            click.echo(banner(self._app, states))
-        notify("READY=1", f"STATUS=serving, {sum(pool.size for _, pool in self._app.lanes)} workers")
+            states = await self._app.rooms.registry.stat() if self._app.rooms.registry else []
+            click.echo(banner(self._app.rooms, states))
+        notify("READY=1", f"STATUS=serving, {sum(pool.size for _, pool in self._app.rooms.lanes)} workers")
         await self._signals.stopping.wait()
 
     async def _start(self) -> bool:
@@ -170,7 +170,7 @@ class Serving:
         notify("READY=1", "STATUS=serving")
 
     def _abort(self) -> None:
-        self._app.fleet.kill_all()
+        self._app.rooms.fleet.kill_all()
         if self.pid_file is not None:
             self.pid_file.give_up()
         self._logs.close()

@@ -1,0 +1,1 @@
+"""One server as a whole: what it is built of, and its life."""
