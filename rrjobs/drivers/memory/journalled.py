@@ -133,9 +133,7 @@ class Journalled:
         now = time.time()
         group = self._journal.group()
         _number(jobs, group.add_all(JOB, [encode_job(job, now) for job in jobs]))
-        written = self._journal.submit(group)
-        written.add_done_callback(partial(_accepted, then))
-        await asyncio.shield(written)
+        await self._journal.submit(group, partial(_accepted, then))
 
     def done(self, job: Job) -> None:
         """See Store: noted at the end of this turn of the event loop, or before a worker gets more."""
@@ -182,17 +180,13 @@ class Journalled:
         _number(jobs, group.add_all(JOB, [encode_job(job, now) for job in jobs]))
         group.remove(*(self._letters[letter.key] for letter in letters))
         try:
-            written = self._journal.submit(group)
+            written = self._journal.submit(group, partial(self._revived, letters, then))
         except JournalError:
             then(False)
             raise
-        written.add_done_callback(partial(self._revived, letters, then))
-        await asyncio.shield(written)
+        await written
 
-    def _revived(
-        self, letters: Sequence[DeadLetter], then: Callable[[bool], None], written: asyncio.Future[None]
-    ) -> None:
-        kept = not written.cancelled() and written.exception() is None
+    def _revived(self, letters: Sequence[DeadLetter], then: Callable[[bool], None], kept: bool) -> None:
         if kept:
             for letter in letters:
                 del self._letters[letter.key]
@@ -219,8 +213,8 @@ def _number(jobs: Sequence[Job], numbers: Sequence[int]) -> None:
         job.entry = number
 
 
-def _accepted(then: Callable[[], None], written: asyncio.Future[None]) -> None:
-    if not written.cancelled() and written.exception() is None:
+def _accepted(then: Callable[[], None], safe: bool) -> None:
+    if safe:
         then()
 
 

@@ -1,7 +1,7 @@
 """Changes on their way to the disk: groups, each whole or not at all, and the batch that carries many in one record."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import Protocol
 
@@ -22,7 +22,7 @@ class Group:
     A number is given at once and stays unused for ever when the group never reaches the disk.
     """
 
-    __slots__ = ("_source", "before", "kinds", "numbers", "payloads", "removed", "replaced", "size", "waiter")
+    __slots__ = ("_source", "before", "kinds", "numbers", "payloads", "removed", "replaced", "size", "then", "waiter")
 
     def __init__(self, source: Numbers) -> None:
         self._source = source
@@ -34,6 +34,7 @@ class Group:
         self.size = 0
         self.before: dict[int, int] = {}
         self.waiter: asyncio.Future[None] | None = None
+        self.then: Callable[[bool], None] | None = None
 
     def add(self, kind: int, payload: bytes) -> int:
         """A new entry; its number is above all earlier ones."""

@@ -231,11 +231,21 @@ class Committer:
                 self._sync_timer = self._loop.call_later(self._pace.sync_s, self._sync)
         if self.reason:
             self._fortune_turned(result.roomy)
+        self._listener.written(batch)
         for group in batch.groups:
             waiter, group.waiter = group.waiter, None
-            if waiter is not None and not waiter.done():
-                waiter.set_result(None)
-        self._listener.written(batch)
+            if waiter is not None:
+                self._tell(group, safe=True)
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _tell(self, group: Group, *, safe: bool) -> None:
+        """What others do wrong then must not hold up the journal."""
+        if group.then is not None:
+            try:
+                group.then(safe)
+            except Exception as err:
+                self._loop.call_exception_handler({"message": f"{self._path}: after a push", "exception": err})
 
     def _fortune_turned(self, roomy: bool) -> None:
         """Something was written again: all is well when there is room for pushes too."""
@@ -280,6 +290,7 @@ class Committer:
             self._listener.failing(reason)
 
     def _refuse(self, group: Group, failure: Failed) -> None:
+        self._tell(group, safe=False)
         waiter = group.waiter
         if waiter is not None and not waiter.done():
             waiter.set_exception(error_of(self._path, failure.error))

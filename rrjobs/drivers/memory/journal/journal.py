@@ -73,13 +73,15 @@ class Journal:
         await self.submit(group)
         return numbers
 
-    def submit(self, group: Group) -> asyncio.Future[None]:
+    def submit(self, group: Group, then: Callable[[bool], None] | None = None) -> asyncio.Future[None]:
         """Done when the group is safe (`sync: always`: on disk; `interval`: with the kernel), or with JournalFull or
         JournalError, and then none of it counts. Raises EntryGone, JournalError.
 
-        A cancelled future changes nothing about the group: it may well be written.
+        A cancelled future changes nothing about the group: it may well be written. `then` is called in any case, before
+        the future is done, with whether it was; it must not raise.
         """
         self._check_open()
+        group.then = then
         return self._committer.submit(group)
 
     def keep(self, group: Group) -> None:

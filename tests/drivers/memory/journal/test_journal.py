@@ -243,6 +243,39 @@ async def test_a_cancelled_pusher_leaves_the_others_alone(open_on, disk):
     assert len(await live(disk)) == 3
 
 
+async def test_what_a_pusher_left_behind_is_called_once_it_is_known_whether_its_group_is_safe(open_on, disk):
+    journal = await open_on()
+    called: list[tuple[str, bool]] = []
+    for name, what in (("kept", ""), ("refused", "ENOSPC")):
+        disk.fault = lambda number, call, what=what: what if call == "write" else ""
+        group, other = journal.group(), journal.group()
+        group.add(1, b"x"), other.add(1, b"y")
+        left = journal.submit(group, lambda safe, name=name: called.append((name, safe)))
+        waits = journal.submit(other)
+        left.cancel()
+        await asyncio.wait([waits])
+        assert called.pop() == (name, not what)
+        assert not called
+        assert (waits.exception() is None) == (not what)
+
+
+async def test_what_goes_wrong_behind_a_push_holds_up_no_other(open_on, disk):
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context["exception"]))
+    journal = await open_on()
+    groups = [journal.group() for _ in range(3)]
+    for group in groups:
+        group.add(1, b"x")
+    err = ValueError("wrong")
+
+    def fail(safe: bool) -> None:
+        raise err
+
+    await asyncio.gather(*(journal.submit(group, fail) for group in groups))
+    assert told == [err] * 3
+    assert len(await live(disk)) == 3
+
+
 async def test_compaction_keeps_what_is_live_while_pushes_and_settles_go_on(open_on, disk):
     journal = await open_on(segment_bytes=3000)
     kept = list(await journal.add(1, [b"kept" * 10] * 10))
