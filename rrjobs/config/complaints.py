@@ -11,24 +11,10 @@ from rrjobs.config.nodes import Node, Path, dotted, nearest
 from rrjobs.config.problems import Findings, closest, did_you_mean
 from rrjobs.config.shape import DRIVERS, is_driver_config, keys, named_sections_of, section_of
 from rrjobs.runtime.section import Section
-from rrjobs.runtime.values import shown
+from rrjobs.runtime.section_errors import told
 
-_WHAT = {
-    "string_type": "must be a text",
-    "model_type": "must be a section: keys with values below it",
-    "mapping_type": "must be a map of names",
-    "dict_type": "must be a map of names",
-    "float_parsing": "must be a number",
-    "float_type": "must be a number",
-    "tuple_type": "must be a list",
-}
 _WORD = "literal["
 """How pydantic names the branch of a word, in the place of an error."""
-
-_BOUNDS = {
-    "greater_than_equal": ("at least", "ge"),
-    "less_than_equal": ("at most", "le"),
-}
 
 
 def complain(error: ValidationError, model: type[Section], root: Node, findings: Findings) -> None:
@@ -81,24 +67,10 @@ def _written_path(path: Path, model: type[Section], root: Node) -> Path:
 
 
 def _text(detail: ErrorDetails, path: Path, model: type[Section], root: Node) -> str:
-    kind, given = detail["type"], detail["input"]
-    context: Mapping[str, Any] = detail.get("ctx", {})
-    if kind == "extra_forbidden":
+    if detail["type"] == "extra_forbidden":
         return _unknown(str(path[-1]), model_at(path[:-1], model, root))
-    if kind == "missing":
-        return "is required"
-    if kind == "value_error":
-        return detail["msg"].removeprefix("Value error, ")
-    if kind == "literal_error":
-        return f"must be {context['expected']}, got {shown(given)}{_meant(given, context)}"
-    if kind in _BOUNDS:
-        word, bound = _BOUNDS[kind]
-        return f"must be {word} {context[bound]}, got {shown(given)}"
-    if kind in ("too_short", "string_too_short"):
-        return "should not be empty"
-    if kind in _WHAT:
-        return f"{_WHAT[kind]}, got {shown(given)}"
-    return f"{detail['msg'][0].lower()}{detail['msg'][1:]}, got {shown(given)}"
+    text = told(detail)
+    return text + _meant(detail["input"], detail["ctx"]) if detail["type"] == "literal_error" else text
 
 
 def _meant(given: object, context: Mapping[str, Any]) -> str:

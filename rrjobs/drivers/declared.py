@@ -1,6 +1,7 @@
 """Values of a declaration at run time, where PHP sends everything as text (spec/jobs-and-rpc.md 2.1)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import orjson
@@ -8,6 +9,7 @@ from pydantic import ValidationError
 
 from rrjobs.errors import DriverError
 from rrjobs.runtime.section import FROM_FILE, Section
+from rrjobs.runtime.section_errors import in_a_line
 
 S = TypeVar("S", bound=Section)
 
@@ -51,13 +53,16 @@ def json_object(key: str, text: str) -> dict[str, Any]:
 
 def validated(model: type[S], settings: Mapping[str, Any], *above: str) -> S:
     """A section that stands under the keys `above`, held against the same rules as in the file. Raises DriverError."""
-    try:
+    with plain_refusals(*above):
         return model.model_validate(settings, context=FROM_FILE)
+
+
+@contextmanager
+def plain_refusals(*above: str) -> Iterator[None]:
+    """What a section that is made here does not take is a DriverError of one line."""
+    try:
+        yield
     except ValidationError as err:
-        raise DriverError("; ".join(_plain(one, above) for one in err.errors())) from err
-
-
-def _plain(error: Any, above: Sequence[str]) -> str:
-    where = ".".join(str(part) for part in (*above, *error["loc"]))
-    text = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {text}" if where else text
+        raise DriverError(in_a_line(err, above)) from err
+    except ValueError as err:
+        raise DriverError(str(err)) from err

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import orjson
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from rrjobs.drivers.amqp.broker import AmqpBroker
 from rrjobs.drivers.amqp.config import AmqpConfig, plan_of
@@ -13,9 +13,10 @@ from rrjobs.drivers.amqp.connection import AmqpConnection
 from rrjobs.drivers.amqp.section import AmqpSection
 from rrjobs.drivers.broker.connection import Connection
 from rrjobs.drivers.broker.driver import BrokerDriver
-from rrjobs.drivers.declared import flag, positive
+from rrjobs.drivers.declared import flag, given, json_object, positive
 from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import AlreadyInState, DriverError
+from rrjobs.runtime.section_errors import told
 
 _DEFAULT = AmqpConfig(routing_key="any")
 _FLAGS = {
@@ -35,6 +36,7 @@ _TEXTS = {
     "routing_key": "queue.routing_key",
     "consumer_id": "queue.consumer_id",
 }
+_KEYS = {path: key for key, path in (_FLAGS | _TEXTS).items()} | {"queue.headers": "queue_headers"}
 _TYPES_OF_PHP = {"topics": "topic"}
 """PHP's enumeration has a name that RabbitMQ does not know."""
 
@@ -68,14 +70,14 @@ class AmqpDriver(BrokerDriver):
         for key, path in _FLAGS.items():
             if key in spec:
                 _put(sections, path, flag(spec, key))
-        if spec.get("queue_headers"):
-            sections["queue"]["headers"] = _arguments(spec["queue_headers"])
+        if given(spec, "queue_headers"):
+            sections["queue"]["headers"] = json_object("queue_headers", spec["queue_headers"])
         settings: dict[str, Any] = {"version": 2, "prefetch": positive(spec, "prefetch", _DEFAULT.prefetch), **sections}
         redial_s = positive(spec, "redial_timeout", 0)
         try:
             return AmqpConfig.model_validate({**settings, **({"redial_timeout": redial_s} if redial_s else {})})
         except ValidationError as err:
-            raise DriverError("; ".join(_plain(one) for one in err.errors())) from err
+            raise DriverError("; ".join(_plain(one) for one in err.errors() if one["loc"][-1:] != ("str",))) from err
 
     async def resume(self) -> None:
         """See BrokerDriver. A pipeline that only pushes cannot be resumed."""
@@ -100,19 +102,8 @@ def _put(sections: dict[str, dict[str, Any]], path: str, value: Any) -> None:
     sections[section][key] = value
 
 
-def _arguments(text: str) -> Mapping[str, Any]:
-    try:
-        found = orjson.loads(text)
-    except ValueError as err:
-        raise DriverError(f"queue_headers is not JSON: {err}") from err
-    if isinstance(found, list) and not found:
-        return {}  # PHP writes an empty map so
-    if not isinstance(found, dict):
-        raise DriverError("queue_headers is not a JSON object")
-    return found
-
-
-def _plain(error: Mapping[str, Any]) -> str:
-    where = ".".join(str(part) for part in error["loc"] if part != "AmqpQueue" and part != "AmqpExchange")
-    text = str(error["msg"]).removeprefix("Value error, ")
-    return f"{where}: {text}" if where else text
+def _plain(error: ErrorDetails) -> str:
+    """Under the key of the declaration. A name is also taken where a section may be, which would be told as well."""
+    path = ".".join(str(part) for part in error["loc"] if part not in ("AmqpQueue", "AmqpExchange"))
+    key = _KEYS.get(path, path)
+    return f"{key}: {told(error)}" if key else told(error)

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 
-from rrjobs.drivers.beanstalk.config import BeanstalkConfig, BeanstalkSection, check_tube
+from rrjobs.drivers.beanstalk.config import BeanstalkConfig, BeanstalkSection
 from rrjobs.drivers.beanstalk.connection import BeanstalkConnection
 from rrjobs.drivers.broker.connection import Connection
 from rrjobs.drivers.broker.driver import BrokerDriver
-from rrjobs.drivers.declared import integer, positive
+from rrjobs.drivers.declared import integer, plain_refusals, positive
 from rrjobs.drivers.surroundings import Surroundings
 from rrjobs.errors import DriverError
 
@@ -46,13 +46,10 @@ class BeanstalkDriver:
     @staticmethod
     def declared(spec: Mapping[str, str]) -> BeanstalkConfig:
         """From the texts of a declaration, with the defaults that RoadRunner has there. Raises DriverError."""
-        tube = spec.get("tube") or "default"
-        try:
+        with plain_refusals():
             return BeanstalkConfig(
-                tube=check_tube(tube),
+                tube=spec.get("tube") or "default",
                 tube_priority=integer(spec, "tube_priority", 1),
                 reserve_timeout_s=positive(spec, "reserve_timeout", 5),
                 prefetch=positive(spec, "prefetch", BeanstalkConfig().prefetch),
             )
-        except ValueError as err:
-            raise DriverError(f"the pipeline cannot be declared: {err}") from err

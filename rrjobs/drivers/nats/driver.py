@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from rrjobs.drivers.broker.connection import Connection
 from rrjobs.drivers.broker.driver import BrokerDriver
 from rrjobs.drivers.broker.leases import Leases
-from rrjobs.drivers.declared import flag, positive
+from rrjobs.drivers.declared import flag, plain_refusals, positive
 from rrjobs.drivers.nats.client import place_of
-from rrjobs.drivers.nats.config import NatsConfig, NatsSection, check_stream, check_subject
+from rrjobs.drivers.nats.config import NatsConfig, NatsSection
 from rrjobs.drivers.nats.connection import NatsConnection
 from rrjobs.drivers.nats.receipt import Receipt
 from rrjobs.drivers.surroundings import Surroundings
@@ -72,15 +72,13 @@ class NatsDriver(BrokerDriver):
     @staticmethod
     def declared(spec: Mapping[str, str]) -> NatsConfig:
         """From the texts of a declaration, with the defaults that RoadRunner has there. Raises DriverError."""
-        try:
+        with plain_refusals():
             return NatsConfig(
-                subject=check_subject(spec.get("subject") or "default"),
-                stream=check_stream(spec.get("stream") or "default-stream"),
+                subject=spec.get("subject") or "default",
+                stream=spec.get("stream") or "default-stream",
                 prefetch=positive(spec, "prefetch", DECLARED_PREFETCH),
                 ack_wait_s=positive(spec, "ack_wait", 30),
                 deliver_new=flag(spec, "deliver_new"),
                 delete_after_ack=flag(spec, "delete_after_ack"),
                 delete_stream_on_stop=flag(spec, "delete_stream_on_stop"),
             )
-        except ValueError as err:
-            raise DriverError(f"the pipeline cannot be declared: {err}") from err

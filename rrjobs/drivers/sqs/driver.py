@@ -3,19 +3,15 @@
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from rrjobs.drivers.broker.connection import Connection
 from rrjobs.drivers.broker.driver import BrokerDriver
 from rrjobs.drivers.broker.leases import Leases
-from rrjobs.drivers.declared import flag, integer, positive
+from rrjobs.drivers.declared import flag, given, integer, json_object, plain_refusals, positive
 from rrjobs.drivers.sqs.api import Api, place_of
-from rrjobs.drivers.sqs.config import MOST_AT_ONCE, SqsConfig, SqsSection, check_queue
+from rrjobs.drivers.sqs.config import MOST_AT_ONCE, SqsConfig, SqsSection
 from rrjobs.drivers.sqs.connection import SqsConnection
-from rrjobs.drivers.sqs.queue_attributes import check_fifo, parse_attributes, parse_texts
 from rrjobs.drivers.sqs.receipt import Receipt
 from rrjobs.drivers.surroundings import Surroundings
-from rrjobs.errors import DriverError
 
 PATIENCE = 0.8
 """Of the time limit of a push, for a service that throttles: then the push fails with that reason."""
@@ -62,12 +58,9 @@ class SqsDriver:
     def declared(spec: Mapping[str, str]) -> SqsConfig:
         """From the texts of a declaration, with the defaults that RoadRunner has there. Raises DriverError."""
         prefetch = positive(spec, "prefetch", 1)
-        try:
-            queue = check_queue(spec.get("queue") or "default")
-            attributes = parse_attributes(_map(spec, "attributes"))
-            check_fifo(queue, attributes)
+        with plain_refusals():
             return SqsConfig(
-                queue=queue,
+                queue=spec.get("queue") or "default",
                 prefetch=min(prefetch, MOST_AT_ONCE),
                 max_messages_in_flight=positive(spec, "max_messages_in_flight", prefetch),
                 visibility_timeout=integer(spec, "visibility_timeout", 0),
@@ -76,17 +69,10 @@ class SqsDriver:
                 wait_time_seconds=integer(spec, "wait_time", 0),
                 message_group_id=spec.get("message_group_id", ""),
                 skip_queue_declaration=flag(spec, "skip_queue_declaration"),
-                attributes=attributes,
-                tags=parse_texts(_map(spec, "tags")),
+                attributes=_map(spec, "attributes"),
+                tags=_map(spec, "tags"),
             )
-        except ValueError as err:
-            raise DriverError(f"the pipeline cannot be declared: {err}") from err
 
 
-def _map(spec: Mapping[str, str], key: str) -> Any:
-    """JSON text of an object; PHP writes an empty one as a list."""
-    text = spec.get(key) or "{}"
-    try:
-        return orjson.loads(text) or {}
-    except ValueError as err:
-        raise ValueError(f"`{key}` is no JSON: {err}") from err
+def _map(spec: Mapping[str, str], key: str) -> dict[str, Any]:
+    return json_object(key, spec[key]) if given(spec, key) else {}

@@ -8,6 +8,7 @@ from pydantic import ValidationError, model_validator
 from rrjobs.errors import DriverError
 from rrjobs.pipeline.limits.limits import Limits, LimitsError, Rate
 from rrjobs.runtime.section import Section, setting
+from rrjobs.runtime.section_errors import told
 from rrjobs.runtime.values import Int, Seconds
 
 
@@ -131,7 +132,7 @@ def _first(err: LimitsError | ValidationError, above: str = "") -> str:
     if isinstance(err, LimitsError):
         return str(err)
     first = err.errors()[0]
-    text = _PLAIN.get(first["type"]) or first["msg"].removeprefix("Value error, ")
+    text = _PLAIN.get(first["type"]) or told(first)
     where = ".".join((*((above,) if above else ()), *map(str, first["loc"])))
     if not where or text.partition(" ")[0].partition(".")[0] in KEYS:
         return text

@@ -31,7 +31,7 @@ def test_a_declaration_is_read(texts, config):
     [
         ({"journal": "true"}, "journal is not a JSON object"),
         ({"journal": "/var/lib/j"}, "journal is not JSON: "),
-        ({"journal": '{"sync": "never"}'}, "journal.sync: Input should be 'always' or 'interval'"),
+        ({"journal": '{"sync": "never"}'}, "journal.sync: must be 'always' or 'interval', got 'never'"),
         ({"journal": '{"pth": "j"}'}, "journal.pth: "),
         ({"max_jobs": "-1"}, "max_jobs: "),
         ({"max_bytes": "many"}, "max_bytes: must be a whole number"),

@@ -13,7 +13,7 @@ RATED = Limits(max_workers=2, rate=Rate(5, 60.0, "tenant"))
     ("changes", "error"),
     [
         ({"ordering": "key"}, "ordering: key needs an ordering_key, the header that names what belongs together"),
-        ({"ordering": "keys"}, "ordering: Input should be 'none' or 'key'"),
+        ({"ordering": "keys"}, "ordering: must be 'none' or 'key', got 'keys'"),
         ({"rate": 5}, "rate: must be an object with the keys limit, per_s and key"),
         ({"rate": {"limit": 1, "burst": 2}}, "rate.burst: there is no such key"),
         ({"rate": {"per_s": 2}}, "rate.limit: is required"),
