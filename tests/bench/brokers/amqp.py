@@ -53,6 +53,9 @@ class AmqpPeer:
     def latency(self, rate: float, seconds: float) -> list[float]:
         return asyncio.run(self._latency(rate, seconds))
 
+    def single(self, seconds: float) -> float:
+        return asyncio.run(self._single(seconds))
+
     async def _push(self, count: int) -> float:
         async with aiormq.connect(self._uri) as connection:
             channel = await connection.channel()
@@ -62,9 +65,19 @@ class AmqpPeer:
                 await asyncio.gather(*[self._published(channel, b"x" * 64) for _ in range(road.BATCH)])
             return count / (time.perf_counter() - began)
 
+    async def _single(self, seconds: float) -> float:
+        async with aiormq.connect(self._uri) as connection:
+            channel, queue = await connection.channel(), f"{self._queue}-single"
+            await channel.queue_declare(queue, durable=True)
+            count, began = 0, time.perf_counter()
+            while (spent := time.perf_counter() - began) < seconds:
+                await channel.basic_publish(b"x" * 64, routing_key=queue, properties=PERSISTENT)
+                count += 1
+            await channel.queue_delete(queue)
+            return count / spent
+
     def _published(self, channel: aiormq.abc.AbstractChannel, body: bytes) -> object:
-        properties = Basic.Properties(delivery_mode=2)
-        return channel.basic_publish(body, routing_key=self._queue, properties=properties)
+        return channel.basic_publish(body, routing_key=self._queue, properties=PERSISTENT)
 
     async def _consume(self, count: int) -> float:
         async with aiormq.connect(self._uri) as connection:
@@ -105,6 +118,6 @@ class AmqpPeer:
             for number in range(count):
                 await asyncio.sleep(max(0.0, start + number / rate - time.perf_counter()))
                 body = b"%020d" % time.perf_counter_ns() + b"x" * 44
-                await channel.basic_publish(body, routing_key=queue, properties=Basic.Properties(delivery_mode=2))
+                await channel.basic_publish(body, routing_key=queue, properties=PERSISTENT)
             await everything.wait()
             return spans

@@ -58,6 +58,14 @@ class BeanstalkPeer:
                 pipe.said(b"".join(b"delete %b\r\n" % number for number in numbers), road.BATCH)
             return count / (time.perf_counter() - began)
 
+    def single(self, seconds: float) -> float:
+        with _Pipe(self._server.port, f"{self._tube}-single") as pipe:
+            put, count, began = _put(b"x" * 64), 0, time.perf_counter()
+            while (spent := time.perf_counter() - began) < seconds:
+                pipe.said(put, 1)
+                count += 1
+            return count / spent
+
     def latency(self, rate: float, seconds: float) -> list[float]:
         count, spans = int(rate * seconds), list[float]()
         tube = f"{self._tube}-latency"

@@ -56,6 +56,9 @@ class NatsPeer:
     def latency(self, rate: float, seconds: float) -> list[float]:
         return asyncio.run(self._latency(rate, seconds))
 
+    def single(self, seconds: float) -> float:
+        return asyncio.run(self._single(seconds))
+
     async def _push(self, count: int) -> float:
         async with await nats.connect(self._uri) as client:
             stream = await _stream(client, self._name)
@@ -63,6 +66,16 @@ class NatsPeer:
             for _ in range(count // road.BATCH):
                 await asyncio.gather(*[stream.publish(self._name, b"x" * 64) for _ in range(road.BATCH)])
             return count / (time.perf_counter() - began)
+
+    async def _single(self, seconds: float) -> float:
+        async with await nats.connect(self._uri) as client:
+            name = f"{self._name}-single"
+            stream = await _stream(client, name)
+            count, began = 0, time.perf_counter()
+            while (spent := time.perf_counter() - began) < seconds:
+                await stream.publish(name, b"x" * 64)
+                count += 1
+            return count / spent
 
     async def _consume(self, count: int) -> float:
         async with await nats.connect(self._uri) as client:

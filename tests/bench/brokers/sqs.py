@@ -63,6 +63,9 @@ class SqsPeer:
     def latency(self, rate: float, seconds: float) -> list[float]:
         return asyncio.run(self._latency(rate, seconds))
 
+    def single(self, seconds: float) -> float:
+        return asyncio.run(self._single(seconds))
+
     def _client(self) -> Any:
         config = AioConfig(max_pool_connections=50, parameter_validation=False)
         return get_session().create_client(
@@ -79,6 +82,15 @@ class SqsPeer:
                     *[client.send_message_batch(QueueUrl=url, Entries=entries) for _ in range(REQUESTS)]
                 )
             return count / (time.perf_counter() - began)
+
+    async def _single(self, seconds: float) -> float:
+        async with self._client() as client:
+            url = (await client.create_queue(QueueName=f"{self._queue}-single"))["QueueUrl"]
+            count, began = 0, time.perf_counter()
+            while (spent := time.perf_counter() - began) < seconds:
+                await client.send_message(QueueUrl=url, MessageBody="x" * 64)
+                count += 1
+            return count / spent
 
     async def _consume(self, count: int) -> float:
         async with self._client() as client:
