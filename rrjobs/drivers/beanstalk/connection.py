@@ -49,6 +49,7 @@ class BeanstalkConnection:
         self._leases: Leases[Reserved] = Leases(self._ttr_s)
         self._tasks: set[asyncio.Task[None]] = set()
         self._dead_wire: Wire | None = None
+        self._dead_opening = asyncio.Lock()
         self._dead_tube = f"{config.tube}.dead"
         self.letters = TubeLetters(self._dead_tube, pipeline, self._open, self._live, self._put_letters)
 
@@ -73,7 +74,8 @@ class BeanstalkConnection:
         """See Connection."""
         self._arrivals = arrivals
         wait_s = round(self._config.reserve_timeout_s)
-        self._reserver = Reserver(self._watching, self._config.prefetch, wait_s, self._arrived)
+        self._reserver = Reserver(self._watching, self._config.prefetch, wait_s, self._arrived, arrivals.strays)
+        arrivals.when_fewer(self._reserver.changed)
         self._start(self._reserver.run())
 
     async def cease(self) -> None:
@@ -170,8 +172,10 @@ class BeanstalkConnection:
         return wire
 
     async def _put_letters(self, bodies: Sequence[bytes]) -> None:
-        if self._dead_wire is None:
-            self._dead_wire = await self._using(self._dead_tube)
+        async with self._dead_opening:
+            if self._dead_wire is None:
+                self._live()
+                self._dead_wire = await self._using(self._dead_tube)
         await put_all(self._dead_wire, 0, LOOK_S, bodies, [0.0] * len(bodies))
 
     def _arrived(self, job: Reserved, body: bytes) -> None:

@@ -41,13 +41,18 @@ _ASK = b"reserve-with-timeout 0\r\n"
 
 
 class Reserver:
-    """`open_wire` gives a wire that watches the tube alone; `run` is its task; `room` says how many may come."""
+    """`open_wire` gives a wire that watches the tube alone; `run` is its task. `others` tells how many jobs are in the
+    house that this one did not bring: `changed` is to be called when there are fewer.
+    """
 
-    def __init__(self, open_wire: OpenWire, prefetch: int, wait_s: int, arrived: Arrived) -> None:
+    def __init__(
+        self, open_wire: OpenWire, prefetch: int, wait_s: int, arrived: Arrived, others: Callable[[], int]
+    ) -> None:
         self._open_wire = open_wire
         self._prefetch = prefetch
         self._wait = b"reserve-with-timeout %d\r\n" % max(1, wait_s)
         self._arrived = arrived
+        self._others = others
         self.wires: list[Wire] = []
         self._asker: Wire | None = None
         self._waiter: Wire | None = None
@@ -62,13 +67,13 @@ class Reserver:
 
     async def run(self) -> None:
         """Open wires as they are needed, until `stop`; raises ConnectionLost."""
-        self._go_on()
+        self.changed()
         while not self._stopping:
             await self._short.wait()
             self._short.clear()
             if self._wants_waiter:
                 self.wires.append(await self._open_wire())
-                self._go_on()
+                self.changed()
 
     async def stop(self) -> None:
         """Once it returns nothing arrives any more."""
@@ -85,7 +90,21 @@ class Reserver:
         for job in jobs:
             job.wire.held -= 1
         self._held -= len(jobs)
-        self._go_on()
+        self.changed()
+
+    def changed(self) -> None:
+        """There may be room: ask for more, or wait for one."""
+        if self._stopping:
+            return
+        if not self._dry:
+            self._ask()
+        elif self._wants_waiter:
+            wire = next((wire for wire in self.wires if not wire.held), None)
+            if wire is None:
+                self._short.set()
+                return
+            self._waiter, wire.waits = wire, True
+            wire.send(self._wait, self._waited)
 
     def close(self) -> None:
         """All wires; what they hold is ready again."""
@@ -106,21 +125,11 @@ class Reserver:
         """Whether one is to wait for a job, and none does. One wire asks at a time: two would get jobs in an order
         that nobody knows.
         """
-        return self._dry and not self._asked and self._waiter is None and self._held < self._prefetch
+        return self._dry and not self._asked and self._waiter is None and self._room > 0
 
-    def _go_on(self) -> None:
-        """Ask for more, or wait for one."""
-        if self._stopping:
-            return
-        if not self._dry:
-            self._ask()
-        elif self._wants_waiter:
-            wire = next((wire for wire in self.wires if not wire.held), None)
-            if wire is None:
-                self._short.set()
-                return
-            self._waiter, wire.waits = wire, True
-            wire.send(self._wait, self._waited)
+    @property
+    def _room(self) -> int:
+        return self._prefetch - self._held - self._others()
 
     def _waited(self, reply: Reply) -> None:
         wire, self._waiter = self._waiter, None
@@ -129,12 +138,12 @@ class Reserver:
         if reply.word == b"RESERVED":
             self._asker, self._dry, self._most = wire, False, 1
             self._take(wire, reply)
-        self._go_on()
+        self.changed()
 
     def _ask(self) -> None:
         """For as many as there is room for, but few at first: one that came alone is mostly the only one."""
         wire = self._asker
-        number = min(self._prefetch - self._held, self._most) - self._asked
+        number = min(self._room, self._most) - self._asked
         if wire is None or number <= 0:
             return
         self._asked += number
@@ -149,7 +158,7 @@ class Reserver:
         else:
             self._dry = True
         if not self._asked:
-            self._go_on()
+            self.changed()
             self._is_quiet()
 
     def _take(self, wire: Wire, reply: Reply) -> None:

@@ -52,6 +52,14 @@ class Arrivals(Protocol):
         """The connection lives and delivers nothing, or not all, and will by itself once it can; "" once it does."""
         ...
 
+    def strays(self) -> int:
+        """Deliveries of earlier connections that run on here, and were not delivered again: they take room too."""
+        ...
+
+    def when_fewer(self, tell: Callable[[], None]) -> None:
+        """Call `tell` whenever one of these is gone, or delivered again; it is the only one to be told."""
+        ...
+
     def returned(self, identity: str) -> None:
         """A message that came after `cease` went back, unstarted: its redelivery is no attempt."""
         ...

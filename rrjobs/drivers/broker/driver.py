@@ -6,7 +6,7 @@ Beside that, its link is up or down: a connection that comes up consumes when th
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rrjobs.drivers.broker.connection import Broker, Connection, Which
 from rrjobs.drivers.broker.delivery import WITHDRAWN, BrokerDelivery
@@ -157,6 +157,14 @@ class BrokerDriver:
     def hindered(self, reason: str) -> None:
         """See Arrivals."""
         self._link.hindered(reason)
+
+    def strays(self) -> int:
+        """See Arrivals."""
+        return self._intake.strays
+
+    def when_fewer(self, tell: Callable[[], None]) -> None:
+        """See Arrivals."""
+        self._intake.when_fewer(tell)
 
     def returned(self, identity: str) -> None:
         """See Arrivals."""

@@ -32,6 +32,8 @@ class Intake:
         self._memory = Memory()
         self._waiting: deque[BrokerDelivery] = deque()
         self._awaits_room = False
+        self._strays: set[BrokerDelivery] = set()
+        self._fewer: Callable[[], None] | None = None
         self._serial = count()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -49,6 +51,15 @@ class Intake:
         """Where deliveries go from now on."""
         self._sink = sink
         self._move()
+
+    @property
+    def strays(self) -> int:
+        """Deliveries of lost connections that run on, and were not delivered again."""
+        return len(self._strays)
+
+    def when_fewer(self, tell: Callable[[], None]) -> None:
+        """Called whenever one of these is gone, or delivered again."""
+        self._fewer = tell
 
     async def empty(self) -> None:
         """Wait until every delivery is settled at the broker."""
@@ -157,6 +168,8 @@ class Intake:
                 self._orphan(delivery)
             elif delivery.going_back:
                 self._forget(delivery)
+            else:
+                self._strays.add(delivery)
         self._move()
 
     def _hold(self, delivery: BrokerDelivery) -> None:
@@ -180,6 +193,8 @@ class Intake:
                 return False
             known = sibling
         known.tag, known.connection = delivery.tag, delivery.connection
+        if self._strays:
+            self._settled_down(known)
         if known.acked:
             self._ack_early(known)
         return True  # if it is decided, its outcome is on the way already
@@ -203,8 +218,16 @@ class Intake:
     def _forget(self, delivery: BrokerDelivery) -> None:
         if self._held.get(delivery.key) is delivery:
             del self._held[delivery.key]
+        if self._strays:
+            self._settled_down(delivery)
         if not self._held:
             self._empty.set()
+
+    def _settled_down(self, delivery: BrokerDelivery) -> None:
+        if delivery in self._strays:
+            self._strays.discard(delivery)
+            if self._fewer is not None:
+                self._fewer()
 
     def _move(self) -> None:
         """Into the shared queue, as far as there is room."""

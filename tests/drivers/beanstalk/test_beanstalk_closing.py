@@ -32,6 +32,16 @@ class Half:
         writer.close()
 
 
+class Nobody:
+    """Arrivals where nothing arrives."""
+
+    def strays(self) -> int:
+        return 0
+
+    def when_fewer(self, tell) -> None:
+        pass
+
+
 @contextlib.asynccontextmanager
 async def half_a_server(timeout_s: float = 30.0, **answers: bytes):
     """The server, and a broker that connects to it."""
@@ -54,7 +64,7 @@ async def half_a_server(timeout_s: float = 30.0, **answers: bytes):
 async def test_a_connection_that_closes_before_its_tube_is_watched_leaves_no_wire():
     async with half_a_server(use=b"USING t\r\n", stats=b"OK 4\r\n---\n\r\n") as (half, broker):
         connection = await broker.connect()
-        await connection.consume(None)
+        await connection.consume(Nobody())
         await half.unanswered.wait()
         await connection.close()
         for _ in range(2):

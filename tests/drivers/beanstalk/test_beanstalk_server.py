@@ -11,7 +11,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parents[2] / "conformance"))
 
 from harness_beanstalk import BeanstalkHarness
-from house import House, answer, eventually
+from house import House, answer, eventually, raise_error
 from servers.beanstalkd import Beanstalkd
 
 from rrjobs.drivers.beanstalk.item import decode_job, encode_job
@@ -146,6 +146,45 @@ async def test_a_tube_that_is_full_is_taken_up_to_the_prefetch(house):
         for _ in range(70):
             answer(await one.sink.take())
         await one.idle()
+
+
+async def test_what_runs_on_from_a_lost_connection_takes_room_on_the_next_one(house, harness, client):
+    async with house(prefetch=2) as one:
+        for ident in "abcd":
+            await one.push(one.job(ident))
+        first, second = await one.sink.takes(2)
+        harness.cut()
+        taken = [await asyncio.to_thread(client.reserve, 5) for _ in range(2)]
+        harness.mend()
+        await eventually(lambda: _is_connected(one), "it is connected again")
+        assert await one.sink.quiet(0.3)
+        for before, expected in ((first, "c"), (second, "d")):
+            answer(before)
+            after = await one.sink.take()
+            assert after.job.id == expected and await one.sink.quiet(0.05)
+            answer(after)
+        for job in taken:
+            client.delete(job)
+        await one.idle()
+
+
+async def test_letters_that_are_put_at_once_share_one_connection(start_broker, tmp_path, link_proxy, unique_name):
+    own = start_broker(Beanstalkd)
+    harness = BeanstalkHarness(lambda *_, **__: own, link_proxy, unique_name)
+    with greenstalk.Client(("127.0.0.1", own.port)) as client:
+        async with House(harness, tmp_path) as one:
+            for number in range(5):
+                await one.push(one.job(str(number), headers={"rr-retry": ["max_attempts=1"]}))
+            held = await one.sink.takes(5)
+            before = client.stats()["total-connections"]
+            for delivery in held:
+                raise_error(delivery)
+            await one.idle()
+            assert client.stats()["total-connections"] == before + 1
+
+
+async def _is_connected(one):
+    return not (await one.state()).error
 
 
 async def _reserved(one, number):
