@@ -71,7 +71,7 @@ class AmqpHarness(Harness):
     async def publish(self, pipeline: str, payload: bytes, headers: dict[str, Any]) -> None:
         async with aiormq.connect(self.rabbitmq.uri()) as connection:
             channel = await connection.channel()
-            properties = Basic.Properties(headers=headers, delivery_mode=2)
+            properties = Basic.Properties(headers=headers, delivery_mode=2, message_id="theirs")
             await channel.basic_publish(payload, routing_key=self.queue(pipeline), properties=properties)
 
     def cut(self) -> None:

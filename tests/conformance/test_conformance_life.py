@@ -131,6 +131,22 @@ async def test_a_foreign_message_is_a_job_of_a_deduced_name(house, harness):
         await one.idle()
 
 
+async def test_a_foreign_message_has_the_same_id_when_it_comes_again(house, harness):
+    if not harness.abilities.foreign:
+        assert harness.driver == "memory", "every broker can do this"
+        return
+    async with house() as one:
+        await harness.write_foreign("p", b"from somebody else", {})
+        first = await one.sink.take()
+        one.sink.give_back(first)
+        await one.registry.pause(["p"])
+        await one.registry.resume(["p"])
+        again = await one.sink.take()
+        assert again is not first and again.job.id == first.job.id
+        answer(again)
+        await one.idle()
+
+
 async def test_a_message_that_cannot_be_decoded_is_a_dead_letter(house, harness):
     if not harness.abilities.foreign:
         assert harness.driver == "memory", "every broker can do this"

@@ -108,7 +108,7 @@ def decode_job(content: Content, redelivered: bool, pipeline: str, priority: int
     properties = decode_header(content.header)
     table = properties.headers
     foreign = foreign_headers(table)
-    job = attributes.job_from(table, content.body, pipeline, priority, foreign)
+    job = attributes.job_from(table, content.body, pipeline, priority, foreign, properties.message_id)
     job.pushed_at = float(properties.timestamp)
     counted = table.get(DELIVERY_COUNT)
     earlier = counted if isinstance(counted, int) and counted >= 0 else int(redelivered)
@@ -121,7 +121,7 @@ def decode_job(content: Content, redelivered: bool, pipeline: str, priority: int
 def stand_in(content: Content, pipeline: str, priority: int) -> tuple[Job, str]:
     """A job for what cannot be decoded, and the identity of the message."""
     digest = blake2b(content.body, digest_size=12, key=b"undecodable").hexdigest()
-    return attributes.job_from({}, content.body, pipeline, priority), digest
+    return attributes.job_from({}, content.body, pipeline, priority, identity=digest), digest
 
 
 def foreign_headers(table: Mapping[str, Any]) -> Headers:

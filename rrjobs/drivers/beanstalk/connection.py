@@ -11,6 +11,7 @@ from rrjobs.drivers.beanstalk.letters import TubeLetters
 from rrjobs.drivers.beanstalk.puts import put_all, whole_seconds
 from rrjobs.drivers.beanstalk.reserver import Reserved, Reserver, parse_stats
 from rrjobs.drivers.beanstalk.wire import Wire, open_wire
+from rrjobs.drivers.broker.attributes import DEDUCED
 from rrjobs.drivers.broker.connection import Arrivals, Counts
 from rrjobs.drivers.broker.delivery import BrokerDelivery
 from rrjobs.drivers.broker.leases import Leases
@@ -182,7 +183,7 @@ class BeanstalkConnection:
         if self._arrivals is None:
             return
         self._leases.add(str(job.number), job)
-        found = decode_job(body, self._pipeline, self._priority)
+        found = decode_job(body, self._pipeline, self._priority, f"{self._config.tube}/{job.number}")
         self._arrivals.arrived(
             BrokerDelivery(
                 found,
@@ -192,6 +193,7 @@ class BeanstalkConnection:
                 f"{job.number} {found.id}",  # a server that kept nothing counts from 1 again
                 queue=self._config.tube,
                 redelivered=job.earlier,
+                repeats=job.again or found.name != DEDUCED,  # the same body may have had the same number before
                 exact=True,
             )
         )

@@ -10,7 +10,7 @@ from uuid import uuid4
 
 from rrjobs.drivers.beanstalk import gob
 from rrjobs.drivers.beanstalk.gob_reader import GobDecoder
-from rrjobs.drivers.broker.attributes import DEDUCED
+from rrjobs.drivers.broker.attributes import DEDUCED, foreign_id
 from rrjobs.pipeline.job import NO_HEADERS, Headers, Job
 
 _ITEM, _OPTIONS, _HEADERS, _TEXTS = range(gob.FIRST_OWN_TYPE, gob.FIRST_OWN_TYPE + 4)
@@ -71,13 +71,16 @@ def encode_job(job: Job) -> bytes:
     return _TYPES + gob.message(_ITEM, item)
 
 
-def decode_job(body: bytes, pipeline: str, priority: int) -> Job:
-    """The job in a body, for the pipeline that received it; `priority` is for those without one. Never raises."""
+def decode_job(body: bytes, pipeline: str, priority: int, identity: str = "") -> Job:
+    """The job in a body, for the pipeline that received it; `priority` is for those without one. Never raises.
+
+    `identity` gives those of somebody else an id.
+    """
     try:
         item = _DECODER.decode(body)
         return _job(item, pipeline, priority)
     except (ValueError, TypeError, AttributeError):
-        return Job(str(uuid4()), DEDUCED, body, pipeline, priority)
+        return Job(foreign_id(identity, body), DEDUCED, body, pipeline, priority)
 
 
 def _job(item: Mapping[str, Any], pipeline: str, priority: int) -> Job:

@@ -77,8 +77,9 @@ def _encode(letter: DeadLetter) -> bytes:
 
 
 def _decode(body: bytes, pipeline: str, number: int) -> DeadLetter:
-    job = decode_job(body, pipeline, 10)
+    key = f"beanstalk-{number}"
+    job = decode_job(body, pipeline, 10, key)
     headers = dict(job.headers)
     facts = headers.pop(LETTER, [""])
     attributes = {**attributes_of(job), HEADERS: encode_headers(headers), LETTER: facts[0] if facts else ""}
-    return decode_letter(attributes, job.payload, pipeline, f"beanstalk-{number}")
+    return decode_letter(attributes, job.payload, pipeline, key)

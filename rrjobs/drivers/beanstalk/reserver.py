@@ -16,12 +16,15 @@ from rrjobs.drivers.beanstalk.wire import Reply, Wire
 
 
 class Reserved(NamedTuple):
-    """A job that is ours: the wire that holds it, its id, its priority in the tube, earlier deliveries of it."""
+    """A job that is ours: the wire that holds it, its id, its priority in the tube, earlier deliveries of it that were
+    not given back, and whether there were any at all.
+    """
 
     wire: Wire
     number: int
     priority: int
     earlier: int
+    again: bool
 
 
 @dataclass(slots=True)
@@ -178,10 +181,9 @@ class Reserver:
 
     def _learned(self, job: "_Learning", stats: Reply) -> None:
         if stats.word != b"OK":  # gone meanwhile: somebody deleted it
-            self.settled((Reserved(job.wire, job.number, 0, 0),))
+            self.settled((Reserved(job.wire, job.number, 0, 0, False),))
             return
-        priority, earlier = history_of(stats.body)
-        self._arrived(Reserved(job.wire, job.number, priority, earlier), job.body)
+        self._arrived(Reserved(job.wire, job.number, *history_of(stats.body)), job.body)
 
     def _is_quiet(self) -> None:
         if not self._asked and not self._learning:
@@ -196,15 +198,15 @@ class Reserver:
 _HISTORY = re.compile(rb"\npri: (\d+)\n(?:.*\n)*?reserves: (\d+)\n(?:.*\n)*?releases: (\d+)\n")
 
 
-def history_of(stats: bytes) -> tuple[int, int]:
-    """A job's priority in the tube, and how many earlier deliveries of it were not given back."""
+def history_of(stats: bytes) -> tuple[int, int, bool]:
+    """A job's priority in the tube, how many earlier deliveries of it were not given back, and whether it had any."""
     found = _HISTORY.search(stats)
     if found is not None:
         priority, reserves, releases = map(int, found.groups())
     else:  # in another order than any beanstalkd has them
         facts = parse_stats(stats)
         priority, reserves, releases = (facts.get(name, 0) for name in ("pri", "reserves", "releases"))
-    return priority, max(0, reserves - releases - 1)
+    return priority, max(0, reserves - releases - 1), reserves > 1
 
 
 def parse_stats(body: bytes) -> dict[str, int]:

@@ -4,8 +4,9 @@ Drivers whose messages have attributes use these names; what is missing is deduc
 """
 
 from collections.abc import Mapping
+from hashlib import blake2b
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import orjson
 
@@ -60,17 +61,36 @@ def attributes_of(job: Job) -> dict[str, Any]:
     }
 
 
+def foreign_id(identity: str, body: bytes) -> str:
+    """For a message of somebody else's: the same at every delivery of it, so that logs and dead letters agree.
+
+    `identity` is what its broker calls it, no other message beside it. Where it has no name ("") the id is random: the
+    body alone may be that of many messages.
+    """
+    if not identity:
+        return str(uuid4())
+    digest = blake2b(identity.encode(errors="surrogatepass") + b"\0" + body, digest_size=16).digest()
+    return str(UUID(bytes=digest, version=5))
+
+
 def job_from(
-    attributes: Mapping[str, Any], payload: bytes, pipeline: str, priority: int, headers: Headers = NO_HEADERS
+    attributes: Mapping[str, Any],
+    payload: bytes,
+    pipeline: str,
+    priority: int,
+    headers: Headers = NO_HEADERS,
+    identity: str = "",
 ) -> Job:
     """The job in a message. `priority` is for those without one; `headers` lie under those of the job.
+
+    `identity` gives those an id that have none, see `foreign_id`.
 
     Raises ValueError when an attribute cannot be read.
     """
     own = decode_headers(attributes.get(HEADERS) or b"")
     merged = {**headers, **own} if headers else own
     return Job(
-        _text(attributes, ID) or str(uuid4()),
+        _text(attributes, ID) or foreign_id(identity, payload),
         _text(attributes, NAME) or DEDUCED,
         payload,
         pipeline,

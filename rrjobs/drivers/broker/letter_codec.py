@@ -44,11 +44,11 @@ def encode_letter(letter: DeadLetter) -> StoredLetter:
 def decode_letter(attributes: Mapping[str, Any], payload: bytes, pipeline: str, key: str) -> DeadLetter:
     """The letter; one that somebody else put there has `key`, and as its reason that it is foreign. Never raises."""
     try:
-        job = job_from(attributes, payload, pipeline, 10)
+        job = job_from(attributes, payload, pipeline, 10, identity=key)
         facts = orjson.loads(attributes.get(LETTER) or b"{}")
         facts = facts if isinstance(facts, dict) else {}
     except ValueError:
-        job, facts = job_from({}, payload, pipeline, 10), {}
+        job, facts = job_from({}, payload, pipeline, 10, identity=key), {}
     return DeadLetter(
         key=str(facts.get("key") or key),
         id=job.id,

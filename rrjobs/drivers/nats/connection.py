@@ -172,9 +172,11 @@ class NatsConnection:
         receipt = receipt_of(incoming.reply)
         if not self._leases.add(str(receipt.sequence), receipt) and self._puller is not None:
             self._puller.settled(1)  # it takes one place, however often it is delivered
-        subject, data = incoming.subject, incoming.data
+        subject, data, stream = incoming.subject, incoming.data, self._names.stream
+        identity = f"{receipt.sequence}@{receipt.pushed_at}"
         try:
-            job, reason = decode_job(data, subject, incoming.headers(), self._pipeline, self._priority), ""
+            headers, name = incoming.headers(), f"{stream}/{identity}"
+            job, reason = decode_job(data, subject, headers, self._pipeline, self._priority, name), ""
         except ValueError as err:
             name, reason = f"nats-{receipt.sequence}", str(err)
             job = Job(name, "undecodable", data, self._pipeline, self._priority, headers={SUBJECT: [subject]})
@@ -184,8 +186,8 @@ class NatsConnection:
             arrivals.settler,
             receipt,
             self,
-            f"{receipt.sequence}@{receipt.pushed_at}",
-            queue=self._names.stream,
+            identity,
+            queue=stream,
             redelivered=receipt.delivered - 1,
             exact=True,
         )

@@ -9,11 +9,10 @@ import base64
 import binascii
 from collections.abc import Mapping
 from typing import Any
-from uuid import uuid4
 
 import orjson
 
-from rrjobs.drivers.broker.attributes import DEDUCED
+from rrjobs.drivers.broker.attributes import DEDUCED, foreign_id
 from rrjobs.pipeline.job import NO_HEADERS, Headers, Job
 
 SUBJECT = "x-nats-subject"
@@ -56,21 +55,25 @@ def nats_headers(headers: Headers) -> Headers | None:
     return found or None
 
 
-def decode_job(data: bytes, subject: str, headers: Headers | None, pipeline: str, priority: int) -> Job:
+def decode_job(
+    data: bytes, subject: str, headers: Headers | None, pipeline: str, priority: int, identity: str = ""
+) -> Job:
     """The job in a message; `priority` is for those without one. Raises ValueError when it says it is one, and is none.
 
-    Whoever reads its headers finds the subject among them.
+    Whoever reads its headers finds the subject among them. `identity` gives those an id that have none.
     """
     item = _item(data)
     around = {name: values for name, values in (headers or {}).items() if not name.lower().startswith(ORDERS)}
     if item is None:
-        return Job(str(uuid4()), DEDUCED, data, pipeline, priority, headers={**around, SUBJECT: [subject]})
+        return Job(
+            foreign_id(identity, data), DEDUCED, data, pipeline, priority, headers={**around, SUBJECT: [subject]}
+        )
     options = item.get("options")
     if options is not None and not isinstance(options, dict):
         raise ValueError("`options` is not an object")
     own = _headers(item.get("headers"))
     return Job(
-        _text(item, "id") or str(uuid4()),
+        _text(item, "id") or foreign_id(identity, data),
         _text(item, "job") or DEDUCED,
         _payload(item.get("payload")),
         pipeline,

@@ -84,7 +84,7 @@ class StreamLetters:
         data = raw.data or b""
         key = f"nats-{sequence}"
         try:
-            job = decode_job(data, self._names.dead, None, self._pipeline, 10)
+            job = decode_job(data, self._names.dead, None, self._pipeline, 10, key)
         except ValueError:
             return decode_letter({}, data, self._pipeline, key)
         headers = {name: values for name, values in job.headers.items() if name != LETTER}

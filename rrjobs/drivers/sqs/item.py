@@ -85,7 +85,7 @@ def decode_job(message: Mapping[str, Any], pipeline: str, priority: int) -> Job:
     if ID not in held:
         foreign = {name: [_text(value)] for name, value in attributes.items() if name not in _OWN}
     payload = decode_body(message)
-    job = job_of(attributes, payload, pipeline, priority, foreign)
+    job = job_of(attributes, payload, pipeline, priority, foreign, str(message.get("MessageId") or ""))
     job.headers = {**job.headers, **system}
     job.pushed_at = milliseconds(message, SENT)
     return job

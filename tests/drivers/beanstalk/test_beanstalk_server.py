@@ -168,6 +168,33 @@ async def test_what_runs_on_from_a_lost_connection_takes_room_on_the_next_one(ho
         await one.idle()
 
 
+async def test_a_foreign_job_that_comes_again_while_it_runs_is_not_run_twice(house, harness):
+    async with house() as one:
+        await harness.write_foreign("p", b"tick", {})
+        first = await one.sink.take()
+        harness.cut()
+        await eventually(lambda: _in_trouble(one), "the loss is known")
+        harness.mend()
+        await eventually(lambda: _reserved(one, 1), "it was delivered again")
+        assert await one.sink.quiet(0.2)
+        answer(first)
+        await one.idle()
+
+
+async def test_a_foreign_job_with_body_and_number_of_an_earlier_one_is_run(
+    start_broker, tmp_path, link_proxy, unique_name
+):
+    own = start_broker(Beanstalkd, durable=False)
+    harness = BeanstalkHarness(lambda *_, **__: own, link_proxy, unique_name)
+    async with House(harness, tmp_path) as one:
+        for _ in range(2):
+            await harness.write_foreign("p", b"tick", {})
+            answer(await one.sink.take())
+            await one.idle()
+            await asyncio.to_thread(own.restart, crash=True)
+            await eventually(lambda: _is_connected(one), "it is connected again")
+
+
 async def test_letters_that_are_put_at_once_share_one_connection(start_broker, tmp_path, link_proxy, unique_name):
     own = start_broker(Beanstalkd)
     harness = BeanstalkHarness(lambda *_, **__: own, link_proxy, unique_name)
@@ -181,6 +208,10 @@ async def test_letters_that_are_put_at_once_share_one_connection(start_broker, t
                 raise_error(delivery)
             await one.idle()
             assert client.stats()["total-connections"] == before + 1
+
+
+async def _in_trouble(one):
+    return not await _is_connected(one)
 
 
 async def _is_connected(one):
