@@ -84,7 +84,7 @@ class Clients:
             await stopped(reader.consumer)
         publishing, self._publishing = self._publishing, None
         if publishing is not None:
-            await stopped(publishing.producer)
+            await publishing.close()
 
     async def look(self) -> None:
         """Raises ConnectionLost when the cluster does not answer, DriverError when a consumed topic is gone."""
@@ -153,7 +153,7 @@ class Clients:
     async def _open_producer(self) -> None:
         if self._publishing is not None and self._publishing.broken:
             broken, self._publishing = self._publishing, None
-            await stopped(broken.producer)
+            await broken.close()
         if self._publishing is None:
             producer = make_producer(self._options, self._config.producer_options)
             await started(producer)

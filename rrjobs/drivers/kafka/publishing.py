@@ -13,6 +13,8 @@ from rrjobs.drivers.kafka.client import said
 from rrjobs.drivers.kafka.config import ProducerConfig
 from rrjobs.drivers.kafka.record import RecordHeaders
 from rrjobs.drivers.kafka.rights import NOT_PERMITTED, refusal
+from rrjobs.drivers.kafka.starting import stopped
+from rrjobs.drivers.kafka.straight import Straight
 from rrjobs.errors import ConnectionLost, DriverError, PushRefused, PushUnknown
 
 BATCH_BYTES = 256 * 1024
@@ -63,10 +65,16 @@ class Publishing:
         self.producer = producer
         self._config = config
         self._waiting: dict[tuple[str, int], int] = {}
+        self._straight = Straight(producer)
 
     def backlog(self, topic: str, partition: int) -> int:
         """Records that were sent and are not confirmed."""
         return self._waiting.get((topic, partition), 0)
+
+    async def close(self) -> None:
+        """What is on its way may still be confirmed while the brokers answer."""
+        await stopped(self.producer)
+        await self._straight.close()
 
     def check(self, record: Record, ident: str) -> None:
         """Raises PushRefused when it is too large by our own limit."""
@@ -87,20 +95,28 @@ class Publishing:
             raise PushUnknown(f"not confirmed within delivery_timeout {self._config.delivery_timeout_s:g} s") from err
 
     async def _send(self, records: Sequence[Record]) -> None:
-        if len(records) == 1:
+        places: dict[TopicPartition, list[Record]] = {}
+        for record in records:
+            places.setdefault(TopicPartition(record.topic, record.partition), []).append(record)
+        broker = self._straight.broker(next(iter(places))) if len(places) == 1 else None
+        if broker is None and len(records) == 1:
             await self._all([await self._single(records[0])], [records])
             return
-        places: dict[tuple[str, int], list[Record]] = {}
-        for record in records:
-            places.setdefault((record.topic, record.partition), []).append(record)
         futures, groups = [], []
         for place, group in places.items():
             for batch, part in self._batches(group):
-                futures.append(await self._guarded(self.producer.send_batch(batch, place[0], partition=place[1])))
+                futures.append(await self._batch(batch, place, broker))
                 groups.append(part)
+                broker = None
         await self._all(futures, groups)
 
+    async def _batch(self, batch: Any, place: TopicPartition, broker: int | None) -> Any:
+        if broker is not None:
+            return self._straight.send(batch, place, broker)
+        return await self._guarded(self.producer.send_batch(batch, place.topic, partition=place.partition))
+
     async def _single(self, record: Record) -> Any:
+        """Together with others that come while the broker has not answered yet."""
         sending = self.producer.send(
             record.topic, record.value, record.key, record.partition, headers=list(record.headers)
         )
@@ -131,7 +147,7 @@ class Publishing:
         for future, group in zip(futures, groups, strict=True):
             future.add_done_callback(partial(self._renumber, group))
         try:
-            results = await asyncio.gather(*futures, return_exceptions=True)
+            results = await _outcomes(futures)
         finally:
             for group in groups:
                 self._waiting[group[0].topic, group[0].partition] -= len(group)
@@ -175,3 +191,13 @@ class Publishing:
         if isinstance(err, errors.ProducerClosed):
             return ConnectionLost(f"the connection is closing: {said(err)}")
         return PushUnknown(f"unknown whether {count} jobs were accepted: {said(err)}", accepted=accepted)
+
+
+async def _outcomes(futures: Sequence["asyncio.Future[Any]"]) -> list[Any]:
+    """What each became, or its error."""
+    if len(futures) > 1:
+        return await asyncio.gather(*futures, return_exceptions=True)
+    try:
+        return [await futures[0]]
+    except errors.KafkaError as err:
+        return [err]

@@ -21,7 +21,7 @@ from rrjobs.drivers.kafka.window import Window
 POLL_RECORDS = 500
 POLL_MS = 2000
 AGAIN_MS = round(AGAIN_S * 1000)
-LINGER_S = 0.005
+LINGER_S = 0.01
 """How long a commit waits for company while there is room for other jobs: a broker takes each for work."""
 
 FOREVER_MS = 2**31 - 1

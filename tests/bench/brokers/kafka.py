@@ -17,8 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from servers.kafka import Kafka
 
 JOBS = 60_000
-PREFETCH = 4000
-GOALS = road.Goals(push_ratio=0.4, push_rate=20_000, consume_ratio=0.08, consume_rate=30_000)
+WARM_UP_S = 5.0
+GOALS = road.Goals(
+    push_ratio=0.4, push_rate=20_000, consume_ratio=0.08, consume_rate=30_000, alone_ratio=0.6, alone_rate=1_500
+)
 
 
 def measure(folder: Path) -> None:
@@ -26,9 +28,17 @@ def measure(folder: Path) -> None:
     with tempfile.TemporaryDirectory() as place:
         server = Kafka(Path(place)).start()
         try:
+            _warm_up(KafkaPeer(server))
             road.measure(KafkaPeer(server), folder, GOALS, JOBS)
         finally:
             server.stop()
+
+
+def _warm_up(peer: "KafkaPeer") -> None:
+    """A JVM compiles what it runs often: whoever came first would meet a slower broker."""
+    peer.push(JOBS)
+    peer.consume(JOBS)
+    peer.single(WARM_UP_S)
 
 
 class KafkaPeer:
@@ -44,7 +54,6 @@ class KafkaPeer:
         topic = f"bench-{uuid.uuid4().hex[:8]}"
         config = {
             "auto_create_topics_enable": True,
-            "prefetch": PREFETCH,
             "consumer_options": {"topics": [topic]},
             "group_options": {"group_id": topic},
         }
@@ -58,6 +67,20 @@ class KafkaPeer:
 
     def latency(self, rate: float, seconds: float) -> list[float]:
         return asyncio.run(self._latency(rate, seconds))
+
+    def single(self, seconds: float) -> float:
+        return asyncio.run(self._single(seconds))
+
+    async def _single(self, seconds: float) -> float:
+        topic = f"{self._topic}-{uuid.uuid4().hex[:4]}"
+        await asyncio.to_thread(self._server.create_topic, topic)
+        async with self._producer() as producer:
+            await producer.send_and_wait(topic, b"warm-up")
+            count, began = 0, time.perf_counter()
+            while (spent := time.perf_counter() - began) < seconds:
+                await producer.send_and_wait(topic, b"x" * 64, key=b"%036d" % count)
+                count += 1
+            return count / spent
 
     async def _push(self, count: int) -> float:
         async with self._producer() as producer:

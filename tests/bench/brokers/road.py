@@ -10,7 +10,7 @@ import struct
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 from rrjobs.rpc.client import RpcClient
 from rrjobs.rpc.codec import Codec
@@ -55,8 +55,17 @@ class Peer(Protocol):
         ...
 
 
+@runtime_checkable
+class SinglePeer(Peer, Protocol):
+    """One that also publishes singly, to a queue that nobody consumes."""
+
+    def single(self, seconds: float) -> float:
+        """Messages a second, each published when the one before is confirmed."""
+        ...
+
+
 class Goals(NamedTuple):
-    """Ratios to the peer, and rates; None where there is no goal."""
+    """Ratios to the peer, and rates; None where there is no goal. `single` is while PHP consumes, `alone` is not."""
 
     push_ratio: float | None
     push_rate: float
@@ -64,6 +73,8 @@ class Goals(NamedTuple):
     consume_rate: float
     both_rate: float | None = None
     single_rate: float | None = None
+    alone_ratio: float | None = None
+    alone_rate: float | None = None
 
 
 class Run(NamedTuple):
@@ -74,6 +85,7 @@ class Run(NamedTuple):
     cpu: Cpu
     both: float
     single: float
+    alone: float
     resident_mib: float
 
 
@@ -82,6 +94,7 @@ def measure(peer: Peer, folder: Path, goals: Goals, jobs: int, rate: int = RATE)
     ours: list[Run] = []
     push: list[float] = []
     consume: list[float] = []
+    singly: list[float] = []
     delays: list[list[float]] = []
     bare: list[list[float]] = []
     for _ in range(settings.ROUNDS):
@@ -90,6 +103,9 @@ def measure(peer: Peer, folder: Path, goals: Goals, jobs: int, rate: int = RATE)
         push.append(peer.push(jobs))
         quiet.wait()
         consume.append(peer.consume(jobs))
+        if isinstance(peer, SinglePeer):
+            quiet.wait()
+            singly.append(peer.single(settings.SECONDS))
         delays.append(_latencies(peer, folder, rate))
         quiet.wait()
         bare.append(peer.latency(rate, settings.SECONDS))
@@ -104,7 +120,12 @@ def measure(peer: Peer, folder: Path, goals: Goals, jobs: int, rate: int = RATE)
     plain_row(what, rates, goal=_at_least(goals.consume_rate))
     what = f"push by {BATCH} while PHP consumes, jobs/s"
     plain_row(what, [one.both for one in ours], goal=_at_least(goals.both_rate))
-    plain_row("one push after another, jobs/s", [one.single for one in ours], goal=_at_least(goals.single_rate))
+    what = "one push after another while PHP consumes, jobs/s"
+    plain_row(what, [one.single for one in ours], goal=_at_least(goals.single_rate))
+    what, rates = "one push after another, jobs/s", [one.alone for one in ours]
+    if singly:
+        ratio_row(what, rates, singly, "bare", goal=_at_least(goals.alone_ratio))
+    plain_row(what, rates, goal=_at_least(goals.alone_rate))
     for name, cut in (("p50", 49), ("p99", 98)):
         mine, theirs = ([statistics.quantiles(one, n=100)[cut] for one in runs] for runs in (delays, bare))
         ratio_row(f"{rate} single pushes/s, push to start, {name}", mine, theirs, "bare", " ms")
@@ -160,7 +181,9 @@ def _round(peer: Peer, folder: Path, jobs: int) -> Run:
         both = jobs / (time.perf_counter() - began)
         single = _push_singly(server)
         wait_until(lambda: not waiting(server), "the jobs were not consumed")
-        return Run(pushed, consumed, cpu, both, single, resident_bytes(server.pid) / 2**20)
+        server.rpc.call("jobs.Pause", pipelines(PIPELINE), Codec.PROTO)
+        alone = _push_singly(server)
+        return Run(pushed, consumed, cpu, both, single, alone, resident_bytes(server.pid) / 2**20)
 
 
 def _push(server: JobsServer, jobs: int) -> float:
