@@ -66,7 +66,7 @@ class TopicLetters:
         for key, record in held.items():
 
             async def remove(key: bytes = key) -> None:
-                await self._send([Record(self._topic, 0, key, None, ())])
+                await self._send([Record(self._topic, 0, key, None, [])])
 
             yield HeldLetter(_decode(record, self._pipeline), remove)
 

@@ -123,6 +123,8 @@ class Mover:
                 self._told(f"delayed jobs are not moved: {refusal(self._options, f'read {said(err)}')}")
             except (errors.KafkaError, errors.ConsumerStoppedError, DriverError, OSError) as err:
                 self._told(f"delayed jobs are not moved: {said(err)}")
+            except Exception as err:  # nobody waits for this task: without a word all delays would stand still
+                self._told(f"delayed jobs are not moved, by a fault of ours: {type(err).__name__}: {said(err)}")
             await asyncio.sleep(backoff.next_s())
 
     async def _consume(self, backoff: Backoff) -> None:

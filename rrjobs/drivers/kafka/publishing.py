@@ -11,7 +11,7 @@ from aiokafka.record.default_records import DefaultRecordBatchBuilder
 
 from rrjobs.drivers.kafka.client import said
 from rrjobs.drivers.kafka.config import ProducerConfig
-from rrjobs.drivers.kafka.record import RecordHeaders
+from rrjobs.drivers.kafka.record import WrittenHeaders
 from rrjobs.drivers.kafka.rights import NOT_PERMITTED, refusal
 from rrjobs.drivers.kafka.starting import stopped
 from rrjobs.drivers.kafka.straight import Straight
@@ -38,7 +38,7 @@ class Record(NamedTuple):
     partition: int
     key: bytes | None
     value: bytes | None
-    headers: RecordHeaders
+    headers: WrittenHeaders
 
 
 def make_producer(options: dict[str, Any], config: ProducerConfig) -> AIOKafkaProducer:
@@ -117,9 +117,7 @@ class Publishing:
 
     async def _single(self, record: Record) -> Any:
         """Together with others that come while the broker has not answered yet."""
-        sending = self.producer.send(
-            record.topic, record.value, record.key, record.partition, headers=list(record.headers)
-        )
+        sending = self.producer.send(record.topic, record.value, record.key, record.partition, headers=record.headers)
         return await self._guarded(sending)
 
     async def _guarded(self, sending: Any) -> Any:

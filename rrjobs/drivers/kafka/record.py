@@ -14,6 +14,8 @@ DUE = "rr_due"
 """Of a record in a delay topic: unix milliseconds, and the partition that it goes to or nothing."""
 
 RecordHeaders = Sequence[tuple[str, bytes | None]]
+WrittenHeaders = list[tuple[str, bytes | None]]
+"""aiokafka takes no other sequence."""
 _PRIORITY = struct.Struct("<q")
 _YES = b"\x01"
 _OURS = NAMES | {DUE}

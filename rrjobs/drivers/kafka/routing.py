@@ -7,7 +7,7 @@ from rrjobs.drivers.kafka.delays import SETTINGS, delay_topic, step_for
 from rrjobs.drivers.kafka.mover import Delayed
 from rrjobs.drivers.kafka.partitioning import Backlog, Partitioner
 from rrjobs.drivers.kafka.publishing import Record
-from rrjobs.drivers.kafka.record import DUE, due_header, encode_headers
+from rrjobs.drivers.kafka.record import DUE, WrittenHeaders, due_header, encode_headers
 from rrjobs.drivers.kafka.topics import Topics
 from rrjobs.errors import ConnectionLost, DriverError, PushRefused
 from rrjobs.pipeline.job import Job
@@ -57,10 +57,10 @@ class Routing:
         ]
 
     async def _later(self, topic: str, one: Delayed, left_s: float) -> Record:
-        return Record(await self._delay(topic, left_s), 0, one.key, one.value, one.headers)
+        return Record(await self._delay(topic, left_s), 0, one.key, one.value, list(one.headers))
 
     def _now(self, topic: str, partitions: Sequence[int], one: Delayed) -> Record:
-        headers = [(name, value) for name, value in one.headers if name != DUE]
+        headers: WrittenHeaders = [(name, value) for name, value in one.headers if name != DUE]
         partition = one.partition
         if partition is None or partition not in partitions:
             like = Job((one.key or b"").decode(errors="backslashreplace"), "", b"", "")
