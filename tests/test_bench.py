@@ -3,13 +3,14 @@
 import sys
 
 import pytest
+from ports import free_port
 
 from rrjobs.rpc.messages import parse
 from tests.bench import http
 from tests.bench.pacing import push_steadily
 from tests.bench.pushing import BATCH, PAYLOAD, PIPELINE, batch_of
 from tests.bench.report import Goal
-from tests.bench.servers import free_port, running
+from tests.bench.servers import running
 
 WRK = """Running 2s test @ http://127.0.0.1:8080/
   Latency Distribution

@@ -64,7 +64,7 @@ class Client:
         connection.vhost = address.vhost
         try:
             await connection.connect()
-        except (AMQPError, OSError, EOFError, ValueError) as err:
+        except (AMQPError, OSError, EOFError, ValueError, StopAsyncIteration) as err:
             raise connect_trouble(err, address, taps.tap.last_words if taps.tap else "") from err
         except asyncio.CancelledError as err:
             if (task := asyncio.current_task()) is not None and task.cancelling():

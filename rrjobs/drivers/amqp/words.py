@@ -49,6 +49,8 @@ def connect_trouble(err: Exception, address: Address, last_words: str) -> Driver
 def _why(err: Exception) -> str:
     if isinstance(err, ConnectionRefusedError):
         return "connection refused: is RabbitMQ running there?"
+    if isinstance(err, StopAsyncIteration):  # aiormq's way to say that nothing more comes
+        return "closed the connection during the login"
     text = plain_reason(err) if isinstance(err, OSError) else str(err)
     if any(word in text for word in ("unexpectedly closed", "Unexpected", "connection reset", "rame")):
         return "does not answer as an AMQP 0-9-1 broker does; is this the port of RabbitMQ, with or without TLS?"
