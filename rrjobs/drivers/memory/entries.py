@@ -1,7 +1,7 @@
 """Jobs and dead letters as entries of a journal, and back.
 
 An entry is the length of its head (u32, little endian), the head as a JSON list, and the payload of the job as it is.
-Lists may grow at their end.
+Lists may grow at their end; a job without headers and options leaves them out.
 """
 
 from collections.abc import Mapping
@@ -18,31 +18,22 @@ JOB, LETTER, MOVE = 1, 2, 3
 
 _LENGTH = Struct("<I")
 _pack, _dumps = _LENGTH.pack, orjson.dumps
-_NONE: Mapping[str, list[str]] = {}
 
 
 def encode_job(job: Job, now: float) -> bytes:
     """`now`: unix time, from which its delay counts."""
-    headers, options = job.headers, job.options
-    head = _dumps(
-        [
-            job.id,
-            job.name,
-            job.priority,
-            now + job.delay_s if job.delay_s > 0 else 0,
-            job.auto_ack,
-            job.pushed_at,
-            _NONE if headers is NO_HEADERS else _listed(headers),
-            _NONE if options is NO_OPTIONS else dict(options),
-        ]
-    )
+    due_at = now + job.delay_s if job.delay_s > 0 else 0
+    fields = [job.id, job.name, job.priority, due_at, job.auto_ack, job.pushed_at]
+    if job.headers is not NO_HEADERS or job.options is not NO_OPTIONS:
+        fields += _listed(job.headers), dict(job.options)
+    head = _dumps(fields)
     return _pack(len(head)) + head + job.payload
 
 
 def decode_job(entry: bytes, pipeline: str, now: float) -> Job:
     """The job with what is left of its delay. Raises ValueError."""
     head, payload = _split(entry)
-    ident, name, priority, due_at, auto_ack, pushed_at, headers, options = head[:8]
+    ident, name, priority, due_at, auto_ack, pushed_at, headers, options = (*head, None, None)[:8]
     job = Job(ident, name, payload, pipeline, priority, 0.0, auto_ack, headers or NO_HEADERS, options or NO_OPTIONS)
     if due_at:
         job.delay_s = max(0.0, due_at - now)

@@ -122,9 +122,12 @@ class Batch:
         self.unplaced = []
         return awaited
 
-    def columns(self) -> tuple[list[int], bytes, list[bytes], list[int]]:
+    def columns(self) -> tuple[list[int], bytes | bytearray, list[bytes], list[int]]:
         """Numbers, kinds and payloads of all puts, and all removed numbers: what a record is made of."""
         groups = self.groups
+        if len(groups) == 1 and not self.removed:
+            one = groups[0]
+            return one.numbers, one.kinds, one.payloads, one.removed
         numbers = list(self.numbers())
         payloads = list(chain.from_iterable([group.payloads for group in groups]))
         removed = list(self.all_removed())
