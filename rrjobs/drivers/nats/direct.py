@@ -15,6 +15,8 @@ from nats.aio.transport import TcpTransport
 from nats.errors import ConnectionClosedError
 from nats.errors import Error as NatsError
 
+from rrjobs.drivers.nats.parsing import DirectParser, Message
+
 VERSION_LINE = b"NATS/1.0"
 FLUSH_S = 10
 MOST_UNWRITTEN_BYTES = 2**20
@@ -50,6 +52,7 @@ class DirectClient(NatsClient):
         self._secure = secure
         self._takers: dict[int, Take] = {}
         self._due = False
+        self._ps = DirectParser(self, self._taken)
 
     async def listen(self, subject: str, take: Take) -> Subscription:
         """Subscribe. Raises the library's errors."""
@@ -114,15 +117,20 @@ class DirectClient(NatsClient):
         info["tls_required"] = True
 
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
-        """Called by the library's parser for every message."""
-        take = self._takers.get(sid)
-        if take is None:
-            await super()._process_msg(sid, subject, reply, data, headers)
-            return
+        """Called by the library's parser, for what ours has left to it."""
         try:
-            take(Incoming(subject.decode(), reply.decode(), data, headers or b""))
+            if not self._taken(Message(sid, subject, reply, headers or b"", data)):
+                await super()._process_msg(sid, subject, reply, data, headers)
         except Exception as err:
             await self._error_cb(err)  # as the library: raised from here, it would end its reading in silence
+
+    def _taken(self, message: Message) -> bool:
+        """Whether it was for one who listens; raises what that raises."""
+        take = self._takers.get(message.sid)
+        if take is None:
+            return False
+        take(Incoming(message.subject.decode(), message.reply.decode(), message.data, message.head))
+        return True
 
 
 def publication(subject: str, reply: bytes, data: bytes, head: bytes = b"") -> bytes:
