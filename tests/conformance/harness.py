@@ -21,7 +21,7 @@ class Abilities:
     tells_delayed: bool = True  # `stat` counts what waits for its time, or for another run
     most_bytes: int = 0  # the broker refuses larger payloads; 0: there is no such limit in reach of a test
     returns_in_order: bool = True  # what goes back unstarted comes again in its old order
-    redelivers_at_once: bool = True  # what a lost connection held comes again when there is a new one
+    notices_short_breaks: bool = True  # a link that breaks and is back at once is a lost connection
     delay_grain_s: float = 0.0  # a delay may be so much longer
 
 
@@ -30,6 +30,7 @@ class Harness(ABC):
 
     driver: ClassVar[str]
     abilities: ClassVar[Abilities] = Abilities()
+    lease_s: int = 30  # where the broker lends a message for a while
 
     async def up(self) -> None:  # noqa: B027  most need nothing
         """Get ready: the server runs already."""

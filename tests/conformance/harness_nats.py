@@ -13,7 +13,7 @@ from rrjobs.runtime.section import Section
 
 class NatsHarness(Harness):
     driver = "nats"
-    abilities = Abilities(most_bytes=1_048_576, returns_in_order=False, redelivers_at_once=False)
+    abilities = Abilities(most_bytes=1_048_576, returns_in_order=False)
     fixtures: ClassVar = ("nats", "link_proxy", "unique_name")
 
     def __init__(self, nats: Any, link_proxy: Any, unique_name: Any) -> None:
@@ -25,7 +25,8 @@ class NatsHarness(Harness):
         return NatsSection(addr=f"nats://127.0.0.1:{self.proxy.port}")
 
     def config(self, pipeline: str, prefetch: int) -> Mapping[str, Any]:
-        return {"stream": self.prefix, "subject": f"{self.prefix}.{pipeline}", "prefetch": prefetch}
+        options = {"prefetch": prefetch, "ack_wait": self.lease_s}
+        return {"stream": self.prefix, "subject": f"{self.prefix}.{pipeline}", **options}
 
     def declaration(self, pipeline: str) -> dict[str, str]:
         return {"stream": self.prefix, "subject": f"{self.prefix}.{pipeline}", "prefetch": "10", "ack_wait": "30"}

@@ -16,7 +16,7 @@ MOST_BYTES = 1_048_576
 
 class SqsHarness(Harness):
     driver = "sqs"
-    abilities = Abilities(ordered=False, most_bytes=MOST_BYTES, returns_in_order=False, redelivers_at_once=False)
+    abilities = Abilities(ordered=False, most_bytes=MOST_BYTES, returns_in_order=False)
     fixtures: ClassVar = ("ministack", "link_proxy", "unique_name")
 
     def __init__(self, ministack: Any, link_proxy: Any, unique_name: Any) -> None:
@@ -36,7 +36,7 @@ class SqsHarness(Harness):
             "prefetch": min(10, prefetch),
             "max_messages_in_flight": prefetch,
             "wait_time_seconds": 1,
-            "visibility_timeout": 30,
+            "visibility_timeout": self.lease_s,
         }
 
     def declaration(self, pipeline: str) -> dict[str, str]:

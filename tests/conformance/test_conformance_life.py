@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from house import answer, crash, eventually, until
+from house import answer, crash, eventually
 
 from rrjobs.errors import AlreadyInState, PipelineNotFound
 from rrjobs.pipeline.dead_letter import ALL
@@ -208,34 +208,3 @@ async def test_a_push_while_the_link_is_cut_waits_for_it(house, harness):
 
 async def _in_trouble(one):
     return bool((await one.state()).error)
-
-
-async def test_a_link_that_breaks_between_a_copy_and_the_ack_of_its_original_leads_to_no_second_copy(house, harness):
-    if not harness.has_link or not harness.abilities.redelivers_at_once:
-        assert harness.driver in ("memory", "nats", "sqs"), "a lost ack is seen when the lease of its message is over"
-        return
-    async with house(retry={"initial_s": 0.5, "jitter": 0, "max_attempts": 9}) as one:
-        await one.push(one.job("a"))
-        first = await one.sink.take()
-        await one.registry.pause(["p"])  # the copy is not on its way to us when the link breaks
-        connection = first.connection
-        ack, cut = connection.ack, asyncio.Event()
-
-        async def cut_and_ack(deliveries):
-            connection.ack = ack
-            harness.cut()
-            cut.set()
-            await ack(deliveries)
-
-        connection.ack = cut_and_ack
-        crash(first)
-        async with until("the copy is there"):
-            await cut.wait()
-        await eventually(lambda: _in_trouble(one), "the loss is known")
-        harness.mend()
-        await one.registry.resume(["p"])
-        again = await one.sink.take()
-        assert (again.job.id, again.attempt) == ("a", 2)
-        answer(again)
-        await one.idle()
-        assert await one.sink.quiet(1.0), "one copy is enough"

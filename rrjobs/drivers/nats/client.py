@@ -63,6 +63,8 @@ class Client:
             if "authorization" in reason.lower() or "authentication" in reason.lower():
                 raise BrokerRefused(f"NATS at {place} refuses the login {login_of(section)}: {reason}") from err
             raise BrokerUnreachable(f"NATS at {place}: {reason}") from err
+        if (reading := self.nc._reading_task) is not None:
+            reading.add_done_callback(lambda task: self._gone())  # the library may end it without a word
 
     async def close(self) -> None:
         """Safe twice."""
@@ -108,6 +110,9 @@ class Client:
             self.on_refusal(text)
 
     async def _ended(self) -> None:
+        self._gone()
+
+    def _gone(self) -> None:
         self._end(f"NATS at {place_of(self._section)}: {self._said or 'the connection was lost'}")
 
     def _end(self, reason: str) -> None:

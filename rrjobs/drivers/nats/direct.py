@@ -116,6 +116,11 @@ class DirectClient(NatsClient):
             raise NatsError("it has no TLS on this port, and `nats` asks for it (tls:// in `addr`, or `tls`)")
         info["tls_required"] = True
 
+    async def _process_op_err(self, e: Exception) -> None:
+        """The link is broken. The library would send what waits, fail at that, and never call `disconnected_cb`."""
+        self._pending, self._pending_data_size = [], 0
+        await super()._process_op_err(e)
+
     async def _process_msg(self, sid: int, subject: bytes, reply: bytes, data: bytes, headers: bytes) -> None:
         """Called by the library's parser, for what ours has left to it."""
         try:

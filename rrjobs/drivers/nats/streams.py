@@ -17,6 +17,8 @@ from rrjobs.errors import BrokerRefused, BrokerUnreachable, DriverError
 
 DELAYED = "_rrdelayed"
 DEAD = "_rrdead"
+LOOK_S = 5.0
+"""How long a job that waits may be looked at. One that was handed to a link that broke is looked at again after it."""
 
 
 class Names:
@@ -47,8 +49,9 @@ class Streams:
         names = self._names
         await self._stream(names.stream, [names.subject, names.delayed])
         policy = DeliverPolicy.NEW if self._config.deliver_new else DeliverPolicy.ALL
-        await self._consumer(names.consumer, names.subject, policy)
-        await self._consumer(names.delayed_consumer, names.delayed, DeliverPolicy.ALL)
+        ack_wait_s = self._config.ack_wait_s
+        await self._consumer(names.consumer, names.subject, policy, ack_wait_s)
+        await self._consumer(names.delayed_consumer, names.delayed, DeliverPolicy.ALL, min(ack_wait_s, LOOK_S))
 
     async def prepare_dead(self) -> None:
         """The stream of the dead letters."""
@@ -75,13 +78,13 @@ class Streams:
         except (NatsError, APIError, TimeoutError) as err:
             raise self._error(f"stream {name}", err) from err
 
-    async def _consumer(self, name: str, subject: str, policy: DeliverPolicy) -> None:
+    async def _consumer(self, name: str, subject: str, policy: DeliverPolicy, ack_wait_s: float) -> None:
         config = ConsumerConfig(
             durable_name=name,
             filter_subject=subject,
             deliver_policy=policy,
             ack_policy=AckPolicy.EXPLICIT,
-            ack_wait=self._config.ack_wait_s,
+            ack_wait=ack_wait_s,
             max_ack_pending=-1,
         )
         try:
