@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 from rrjobs.config.masking import mask_text
 from rrjobs.config.nodes import Node, Path, dotted, nearest
 from rrjobs.config.problems import Findings, closest, did_you_mean
-from rrjobs.config.shape import DRIVERS, is_driver_config, keys, named_sections_of, section_of
+from rrjobs.config.shape import DRIVERS, driver_model, is_driver_config, keys, named_sections_of, section_of
 from rrjobs.runtime.section import Section
 from rrjobs.runtime.section_errors import told
 
@@ -68,7 +68,7 @@ def _written_path(path: Path, model: type[Section], root: Node) -> Path:
 
 def _text(detail: ErrorDetails, path: Path, model: type[Section], root: Node) -> str:
     if detail["type"] == "extra_forbidden":
-        return _unknown(str(path[-1]), model_at(path[:-1], model, root))
+        return _unknown(str(path[-1]), model_at(path[:-1], model, root), nearest(root, path[:-1])[0])
     text = told(detail)
     return text + _meant(detail["input"], detail["ctx"]) if detail["type"] == "literal_error" else text
 
@@ -79,8 +79,8 @@ def _meant(given: object, context: Mapping[str, Any]) -> str:
     return f", did you mean {close!r}?" if close else ""
 
 
-def _unknown(key: str, model: type[Section] | None) -> str:
-    """An unknown key: a misspelt one, or one that belongs a level deeper."""
+def _unknown(key: str, model: type[Section] | None, node: Node) -> str:
+    """An unknown key of the section at `node`: a misspelt one, or one that belongs a level deeper."""
     if model is None:
         return "unknown key"
     if key in model.misplaced:
@@ -88,6 +88,8 @@ def _unknown(key: str, model: type[Section] | None) -> str:
     known = {name: field for _, name, field in keys(model)}
     for name, field in known.items():
         below = section_of(field)
+        if is_driver_config(below):
+            below = driver_model(node)
         if below is not None and key in {inner for _, inner, _ in keys(below)}:
             return f"unknown key here, it belongs into `{name}`"
     return f"unknown key, {did_you_mean(key, known)}"

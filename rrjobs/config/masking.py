@@ -9,12 +9,15 @@ _SECRET = re.compile(
     r"|(api|app|access|session|encryption|signing)_?key",
     re.IGNORECASE,
 )
+_PLAIN = re.compile(r"(^|[._])((routing|ordering|concurrency)_key|rate\.key|is_token)$")
+"""Names that sound like secrets, and are not."""
+
 _USER_INFO = re.compile(r"(?<=://)([^/@:\s]*):([^@\s]+)@")
 
 
 def is_secret(key: str) -> bool:
     """Whether the last part of a dotted key names something that must not be shown."""
-    return _SECRET.search(key.rpartition(".")[2]) is not None
+    return _SECRET.search(key.rpartition(".")[2]) is not None and _PLAIN.search(key) is None
 
 
 def masked(key: str, text: str) -> str:

@@ -40,6 +40,10 @@ def test_all_errors_of_all_sections_are_told_at_once_in_the_order_of_the_file(re
     ("text", "error"),
     [
         ("http: {address: ':80', num_workers: 2}", "http.num_workers: unknown key here, it belongs into `pool`"),
+        (
+            "jobs: {pipelines: {a: {driver: memory, max_jobs: 5}}}",
+            "jobs.pipelines.a.max_jobs: unknown key here, it belongs into `config`",
+        ),
         ("http: {address: ':80', pool: 3}", "http.pool: must be a section: keys with values below it, got 3"),
         ("http: {address: ':80', pool: []}", "http.pool: must be a section: keys with values below it, got a list"),
         ("http: {address: ':80', pool: {num_workers: 501}}", "number of workers can't be more than 500"),

@@ -145,6 +145,14 @@ def test_secrets_are_hidden_and_the_rest_is_shown(read):
     assert "hunter2" not in str(told)
 
 
+def test_names_of_headers_and_routes_are_no_secrets(read):
+    one = "driver: amqp, config: {routing_key: k}, concurrency: 1, concurrency_key: c, rate: {limit: 1, key: r}"
+    other = "driver: memory, ordering: key, ordering_key: o"
+    told = sources(read(f"amqp: {{}}\njobs: {{pipelines: {{a: {{{one}}}, b: {{{other}}}}}}}\n"))
+    keys = ("a.config.routing_key", "a.concurrency_key", "a.rate.key", "b.ordering_key")
+    assert [told[f"jobs.pipelines.{key}"][0] for key in keys] == ["k", "c", "r", "o"]
+
+
 def test_quantiles_are_numbers_however_they_are_written(read):
     text = "metrics:\n  collect:\n    a: {type: summary, objectives: {0.5: 0.05, 0.99: 0.001, 1: 0.1}}\n"
     text += "    b: {type: summary, objectives: [{0.5: 0.05}, {1.0: 0.1}]}\n"

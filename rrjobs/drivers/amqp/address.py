@@ -1,6 +1,7 @@
 """Where a RabbitMQ is, and as whom to log in: the parts of `amqp.addr` (rabbitmq.com/docs/uri-spec)."""
 
 from dataclasses import dataclass, field
+from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 DEFAULT = "amqp://guest:guest@127.0.0.1:5672/"
@@ -8,7 +9,7 @@ HEARTBEAT_S = 10
 """As RoadRunner's client: a dead link is known after about three of them."""
 
 _PORTS = {"amqp": 5672, "amqps": 5671}
-_KNOWN = ("heartbeat", "connection_timeout", "channel_max")
+_KNOWN = ("heartbeat", "connection_timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class Address:
     password: str = field(repr=False)
     tls: bool = False
     heartbeat_s: int = HEARTBEAT_S
+    connect_s: float | None = None
 
     @property
     def place(self) -> str:
@@ -44,7 +46,7 @@ def parse_address(text: str) -> Address:
         user=unquote(parts.username) if parts.username is not None else "guest",
         password=unquote(parts.password) if parts.password is not None else "guest",
         tls=parts.scheme == "amqps",
-        heartbeat_s=_heartbeat(parts.query),
+        **_options(parts.query),
     )
 
 
@@ -57,12 +59,24 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
-def _heartbeat(query: str) -> int:
+def _options(query: str) -> dict[str, Any]:
     found = dict(parse_qsl(query, keep_blank_values=True))
     for name in found:
+        if name == "channel_max":
+            raise ValueError("has `channel_max` behind the question mark: leave it out, a pipeline opens a handful")
         if name not in _KNOWN:
             raise ValueError(f"has `{name}` behind the question mark, which is not known: certificates belong in `tls`")
-    text = found.get("heartbeat", str(HEARTBEAT_S))
-    if not text.isdigit() or not 1 <= int(text) <= 3600:
-        raise ValueError(f"has heartbeat={text}: it is 1 to 3600 seconds")
+    options: dict[str, Any] = {}
+    if "heartbeat" in found:
+        options["heartbeat_s"] = _number("heartbeat", found["heartbeat"], 3600, "seconds")
+    if "connection_timeout" in found:
+        options["connect_s"] = (
+            _number("connection_timeout", found["connection_timeout"], 600_000, "milliseconds") / 1000
+        )
+    return options
+
+
+def _number(name: str, text: str, most: int, unit: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= most:
+        raise ValueError(f"has {name}={text}: it is 1 to {most} {unit}")
     return int(text)

@@ -63,8 +63,11 @@ class Client:
         connection = aiormq.Connection(url, transport_factory=taps, client_properties={"connection_name": name})
         connection.vhost = address.vhost
         try:
-            await connection.connect()
+            async with asyncio.timeout(address.connect_s) as limit:
+                await connection.connect()
         except (AMQPError, OSError, EOFError, ValueError, StopAsyncIteration) as err:
+            if limit.expired():
+                raise BrokerUnreachable(f"{address.place} did not answer within {address.connect_s:g} s") from err
             raise connect_trouble(err, address, taps.tap.last_words if taps.tap else "") from err
         except asyncio.CancelledError as err:
             if (task := asyncio.current_task()) is not None and task.cancelling():

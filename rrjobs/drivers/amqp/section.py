@@ -39,7 +39,9 @@ class AmqpSection(Section):
     """Where RabbitMQ is."""
 
     addr: Annotated[str, PlainValidator(_addr), WithJsonSchema({"type": "string"})] = setting(
-        DEFAULT, "Address, user, password and vhost; amqps:// for TLS. `?heartbeat=` in seconds, 10 without it."
+        DEFAULT,
+        "Address, user, password and vhost; amqps:// for TLS. `?heartbeat=` in seconds, 10 without it; "
+        "`&connection_timeout=` in milliseconds.",
     )
     tls: AmqpTls | None = setting(
         None, "Certificates; the address begins with amqps://.", differs="`key` and `cert` may be left out"

@@ -7,10 +7,11 @@ from house import answer, eventually
 from servers.rabbitmq import RabbitMQ
 
 from rrjobs.drivers.amqp.address import parse_address
+from rrjobs.drivers.amqp.client import Client
 from rrjobs.drivers.amqp.config import AmqpConfig
 from rrjobs.drivers.amqp.driver import AmqpDriver
 from rrjobs.drivers.amqp.section import AmqpSection
-from rrjobs.errors import ConfigError, DriverError, PushRefused
+from rrjobs.errors import BrokerUnreachable, ConfigError, DriverError, PushRefused
 
 
 @pytest.mark.parametrize(
@@ -194,6 +195,8 @@ async def test_a_peer_that_has_died_without_a_word_is_found_out(pipeline, rabbit
         ("amqp://127.0.0.1/a/b", "one vhost behind the port"),
         ("amqp://127.0.0.1/?cacertfile=x", "`cacertfile` behind the question mark"),
         ("amqp://127.0.0.1/?heartbeat=0", "1 to 3600 seconds"),
+        ("amqp://127.0.0.1/?connection_timeout=5s", "connection_timeout=5s: it is 1 to 600000 milliseconds"),
+        ("amqp://127.0.0.1/?channel_max=3", "leave it out"),
     ],
 )
 def test_an_address_that_is_none_is_refused_with_what_would_be_right(text, words):
@@ -201,8 +204,21 @@ def test_an_address_that_is_none_is_refused_with_what_would_be_right(text, words
         parse_address(text)
 
 
+async def test_a_server_that_says_nothing_has_the_time_that_the_address_gives_it():
+    async def hush(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+        writer.close()
+
+    async with await asyncio.start_server(hush, "127.0.0.1", 0) as silent:
+        port = silent.sockets[0].getsockname()[1]
+        address = parse_address(f"amqp://127.0.0.1:{port}/?connection_timeout=250")
+        with pytest.raises(BrokerUnreachable, match=rf"127.0.0.1:{port} did not answer within 0.25 s"):
+            await Client.connect(address, None, "")
+
+
 def test_an_address_is_taken_apart():
-    address = parse_address("amqps://us%40er:p%2Fw@[::1]/my%2Fhost?heartbeat=5")
+    address = parse_address("amqps://us%40er:p%2Fw@[::1]/my%2Fhost?heartbeat=5&connection_timeout=250")
+    assert address.connect_s == 0.25
     assert (address.host, address.port, address.tls, address.heartbeat_s) == ("::1", 5671, True, 5)
     assert (address.user, address.password, address.vhost) == ("us@er", "p/w", "my/host")
     assert address.place == "[::1]:5671/my/host" and "p/w" not in repr(address)
