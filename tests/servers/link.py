@@ -40,9 +40,14 @@ class Pace:
 
 
 class Trap:
-    """`sprung` is set when the bytes have passed and the fault is done; `wait` waits for it from a thread."""
+    """`sprung` is set when the bytes have passed and the fault is done; `wait` waits for it from a thread.
 
-    def __init__(self, direction: Direction, pattern: bytes, fault: Fault, forward: float, skip: int) -> None:
+    With `after` it is armed on a link once these bytes have passed there the other way: it answers them.
+    """
+
+    def __init__(
+        self, direction: Direction, pattern: bytes, fault: Fault, forward: float, skip: int, after: bytes = b""
+    ) -> None:
         assert pattern, "a trap needs bytes to wait for"
         self.direction = direction
         self.pattern = pattern
@@ -50,7 +55,9 @@ class Trap:
         self.sprung = threading.Event()
         self._forward = round(forward * len(pattern))
         self._skip = skip
-        self._tails: dict[Link, bytes] = {}
+        self._after = after
+        self._armed: set[Link] = set()
+        self._tails: dict[tuple[Link, Direction], bytes] = {}
 
     def wait(self, timeout_s: float = 10.0) -> None:
         """AssertionError when nothing has passed by then."""
@@ -60,16 +67,27 @@ class Trap:
         """`wait` that does not block the caller's loop."""
         await asyncio.to_thread(self.wait, timeout_s)
 
-    def border(self, link: "Link", chunk: bytes) -> int | None:
+    def border(self, link: "Link", chunk: bytes, way: Direction) -> int | None:
         """How much of the chunk may go on before the trap is sprung; None when it is not to be sprung yet."""
-        tail = self._tails.get(link, b"")  # too short for a whole pattern: what is found ends in this chunk
-        seen = tail + chunk
-        self._tails[link] = seen[max(0, len(seen) - len(self.pattern) + 1) :]
+        if way is not self.direction:
+            if self._after and self._after in self._seen(link, chunk, way, self._after):
+                self._armed.add(link)
+            return None
+        if self._after and link not in self._armed:
+            return None
+        seen = self._seen(link, chunk, way, self.pattern)
+        tail = seen[: len(seen) - len(chunk)]
         at = seen.find(self.pattern)
         while at >= 0 and self._skip:
             self._skip -= 1
             at = seen.find(self.pattern, at + 1)
         return None if at < 0 else max(0, at + self._forward - len(tail))
+
+    def _seen(self, link: "Link", chunk: bytes, way: Direction, wanted: bytes) -> bytes:
+        """With what came before it, too short for the whole: what is found ends in this chunk."""
+        seen = self._tails.get((link, way), b"") + chunk
+        self._tails[link, way] = seen[max(0, len(seen) - len(wanted) + 1) :]
+        return seen
 
 
 class Weather:
@@ -148,8 +166,8 @@ class Link:
 
     def _spring(self, chunk: bytes, writer: asyncio.StreamWriter, way: Direction) -> bytes:
         """What of the chunk is still to go on: all of it, or what is behind the border of a trap that was sprung."""
-        for trap in [one for one in self.weather.traps if one.direction is way]:
-            border = trap.border(self, chunk)
+        for trap in tuple(self.weather.traps):
+            border = trap.border(self, chunk, way)
             if border is not None:
                 self.weather.traps.remove(trap)
                 writer.write(chunk[:border])

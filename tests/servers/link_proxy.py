@@ -92,15 +92,23 @@ class LinkProxy:
         self._call(self._restore())
 
     def trap(
-        self, direction: Direction, pattern: bytes, fault: Fault = Fault.CUT, *, forward: float = 1.0, skip: int = 0
+        self,
+        direction: Direction,
+        pattern: bytes,
+        fault: Fault = Fault.CUT,
+        *,
+        forward: float = 1.0,
+        skip: int = 0,
+        after: bytes = b"",
     ) -> Trap:
         """When `pattern` passes (after `skip` times), pass on this share of it (0: none, 1: all), then do `fault`.
 
         CUT and RESET end that one link; STALL, SWALLOW and REFUSE (which also cuts all) hold until `restore`.
         Sprung once. Bytes of the pattern that came in an earlier read have gone on already. What must have arrived
-        before the end needs CUT: RST may take bytes along that its receiver has not read yet.
+        before the end needs CUT: RST may take bytes along that its receiver has not read yet. With `after` it springs
+        only on a link where these bytes have passed the other way since.
         """
-        trap = Trap(direction, pattern, fault, forward, skip)
+        trap = Trap(direction, pattern, fault, forward, skip, after)
         self._call(self._set_trap(trap))
         return trap
 

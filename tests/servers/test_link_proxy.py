@@ -216,3 +216,16 @@ async def test_a_test_with_a_loop_waits_without_blocking_it(link_proxy, echo):
         client.sendall(b"pong")
         await trap.reached()
     await proxy.links_reach(0)
+
+
+def test_a_trap_for_an_answer_springs_on_the_link_that_asked(proxy, client, echo):
+    trap = proxy.trap(Direction.DOWN, b"fine", after=b"push")
+    with connect(proxy) as other:
+        assert ask(client, b"fine") == b"fine"
+        assert ask(other, b"pu") == b"pu"
+        assert ask(other, b"sh") == b"sh"
+        assert ask(client, b"fine") == b"fine", "nothing was pushed there"
+        assert not trap.sprung.is_set()
+        other.sendall(b"fine")
+        trap.wait()
+        assert ask(client, b"alive") == b"alive"

@@ -204,6 +204,31 @@ async def test_ordering_runs_one_after_the_other_what_it_names(house, setup, top
         await one.registry.pause(["p"])
 
 
+@pytest.mark.parametrize(
+    ("ordering", "steps"),
+    [
+        ("none", [["ax1", "ay2", "cz5"], ["bx3", "by4"]]),
+        ("key", [["ax1", "cz5"], ["ay2", "bx3"], ["by4"]]),
+        ("partition", [["ax1"], ["ay2"], ["bx3"], ["by4"], ["cz5"]]),
+    ],
+)
+async def test_an_order_of_record_keys_and_one_of_a_header_hold_both(house, setup, topic, ordering, steps):
+    setup.changes = {"consumer_options": {"ordering": ordering}}
+    setup.server.create_topic(topic)
+    async with producer(setup) as plain:
+        for name in (b"ax1", b"ay2", b"bx3", b"by4", b"cz5"):  # the record's key, the customer, the place
+            headers = [("customer", name[1:2])]
+            await plain.send_and_wait(topic, name, key=name[:1], headers=headers)
+    async with house(ordering="key", ordering_key="customer") as one:
+        for step in steps:
+            deliveries = await one.sink.takes(len(step))
+            assert sorted(delivery.job.payload.decode() for delivery in deliveries) == sorted(step)
+            assert await one.sink.quiet(0.2), "no other may run beside these"
+            for delivery in deliveries:
+                answer(delivery)
+        await one.idle()
+
+
 async def test_a_topic_that_is_made_anew_is_read_from_its_beginning(house, setup, topic):
     async with house() as one:
         await one.push(*[one.job(str(number)) for number in range(5)])

@@ -261,7 +261,7 @@ async def test_a_long_delay_goes_by_steps_and_is_there_in_time(house, setup, top
             delivery = await one.sink.take()
             found.append((delivery.job.id, time.monotonic() - began))
             answer(delivery)
-        assert [ident for ident, _ in found] == ["b", "a", "c"], "those that move together, too"
+        assert found[0][0] == "b" and {ident for ident, _ in found[1:]} == {"a", "c"}, "those that move together, too"
         assert found[0][1] >= 1.15 and found[1][1] >= 3.35
         await one.idle()
     assert (await records(setup, f"{topic}.delay.2", 1))[0].key == b"a"
