@@ -84,11 +84,14 @@ class Ledger:
         payload = base64.b64encode(json.dumps(order).encode()).decode()
         options = {"pipeline": "work", "delay": delay_s}
         jobs = [{"id": one, "job": "ledger", "payload": payload, "options": options} for one in idents]
-        with suppress(RpcError), RpcClient(self._rpc) as client:
-            client.json("jobs.PushBatch", {"jobs": jobs})
-            self.accepted += idents
-            return True
-        return False
+        try:
+            with RpcClient(self._rpc) as client:
+                client.json("jobs.PushBatch", {"jobs": jobs})
+        except RpcError as err:
+            print(f"{idents[0]} to {idents[-1]}: {err}")
+            return False
+        self.accepted += idents
+        return True
 
     def stat(self) -> dict[str, Any]:
         """What the server says of the pipeline, its trouble too, which `jobs.Stat` has no place for."""
