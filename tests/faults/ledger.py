@@ -6,7 +6,7 @@ import os
 import random
 import signal
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -113,6 +113,12 @@ class Ledger:
         self.server.wait()
         self.kills += 1
 
+    def letters(self) -> set[str]:
+        """Ids of the dead letters; empty when nobody can tell."""
+        with suppress(RpcError), RpcClient(self._rpc) as client:
+            return {one["id"] for one in client.json("dead.List", {})["letters"]}
+        return set()
+
     def left(self) -> int:
         """Jobs waiting, delayed or running; more than any number when nobody can tell."""
         with suppress(RpcError):
@@ -123,8 +129,17 @@ class Ledger:
 
     def settle(self, dead: int = 0) -> None:
         """Until all accepted jobs, less the dead ones, have ended and nothing is left; then stop."""
-        wait_until(lambda: self.missing() <= dead and self.left() == 0, "all jobs have run", 90)
+        self.all_run(dead, lambda: self.left() == 0)
         assert self.server.stop() == 0
+
+    def all_run(self, dead: int = 0, also: Callable[[], bool] = lambda: True, timeout_s: float = 90) -> None:
+        """Wait until all accepted jobs, less the dead ones, have ended."""
+        try:
+            wait_until(lambda: self.missing() <= dead and also(), "all jobs have run", timeout_s)
+        except AssertionError:
+            ended = self.lines("end")
+            print("not ended:", [one for one in self.accepted if not ended[one]], "the pipeline:", self.stat())
+            raise
 
     def missing(self) -> int:
         """Accepted jobs that have not ended."""

@@ -3,7 +3,8 @@
 /**
  * A jobs worker that writes down what it does: lines `id pid attempt start` and `id pid attempt end` in the file that LEDGER
  * names, each in one write, whatever other workers write at the same time. In between it sleeps for the `ms` of its payload
- * `{"ms":N}`; with `{"die":9}` it then gets that signal, every time. `attempt` is what the server says.
+ * `{"ms":N}`; with `{"die":9}` it then gets that signal, every time; with `{"fail":N}` its first N attempts fail, and write
+ * `failed` in place of `end`. `attempt` is what the server says.
  */
 
 declare(strict_types=1);
@@ -25,6 +26,11 @@ while (($task = $jobs->waitTask()) !== null) {
     }
     if (isset($order['die'])) {
         posix_kill(getmypid(), (int) $order['die']);
+    }
+    if ($task->attempt() <= ($order['fail'] ?? 0)) {
+        fwrite($ledger, "{$line} failed\n");
+        $task->fail('not yet');
+        continue;
     }
     fwrite($ledger, "{$line} end\n");
     $task->complete();

@@ -11,10 +11,10 @@ from typing import Any
 
 import aiokafka.errors as errors
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.conn import create_conn
 from aiokafka.protocol.admin import CreateTopicsRequest
 from aiokafka.protocol.metadata import MetadataRequest
 
+from rrjobs.drivers.kafka.links import create_conn
 from rrjobs.drivers.kafka.rights import refusal
 from rrjobs.errors import BrokerRefused, BrokerUnreachable, ConnectionLost, DriverError
 from rrjobs.runtime.os_errors import plain_reason

@@ -3,6 +3,7 @@
 import asyncio
 
 import pytest
+from aiormq.connection import FrameReceiver
 from house import answer, eventually
 from servers.rabbitmq import RabbitMQ
 
@@ -293,3 +294,16 @@ def test_a_declaration_that_cannot_work_is_refused(spec, words):
 
 def test_php_writes_an_empty_map_as_a_list():
     assert AmqpDriver.declared({"queue": "q", "queue_headers": "[]"}).queue.headers == {}
+
+
+async def test_a_link_that_ends_in_the_middle_of_the_login_is_an_unreachable_broker(rabbitmq, monkeypatch):
+    received = FrameReceiver.get_frame
+
+    async def ended(self):
+        if self.started:
+            self.reader.feed_eof()  # as when the end is there already when the next frame is asked for
+        return await received(self)
+
+    monkeypatch.setattr(FrameReceiver, "get_frame", ended)
+    with pytest.raises(BrokerUnreachable, match="closed the connection during the login"):
+        await Client.connect(parse_address(rabbitmq.uri()), None, "test")

@@ -15,6 +15,8 @@ class Stage(ABC):
     fixtures: ClassVar[tuple[str, ...]] = ("start_broker", "link_proxy", "unique_name")
     lasting: ClassVar[bool] = True
     """What it has accepted outlives its SIGKILL."""
+    keeps_delays: ClassVar[bool] = True
+    """So does what waits there for its time."""
     prefetch: ClassVar[int] = 8
     """Messages that one server holds at once."""
     publish_bytes: ClassVar[bytes]

@@ -9,6 +9,7 @@ from stage import Stage
 
 class AmqpStage(Stage):
     driver = "amqp"
+    keeps_delays = False  # the broker moves what has waited from queue to queue, and confirms that to nobody
     fixtures = ("rabbitmq", "link_proxy", "unique_name")
     publish_bytes = b"\x00\x3c\x00\x28"  # Basic.Publish
     confirm_bytes = b"\x00\x3c\x00\x50"  # Basic.Ack

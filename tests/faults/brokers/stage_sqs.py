@@ -9,7 +9,7 @@ from stage import Stage
 
 class SqsStage(Stage):
     driver = "sqs"
-    lasting = False
+    lasting = keeps_delays = False
     publish_bytes = b"SendMessageBatch"
     confirm_bytes = b"MD5OfMessageBody"
     delivery_bytes = b"ReceiptHandle"
