@@ -2,7 +2,6 @@
 
 from bisect import insort
 from heapq import heapify, heappop, heappush
-from typing import cast
 
 from rrjobs.pipeline.delivery import JobDelivery
 from rrjobs.pipeline.limits.window import Window
@@ -44,11 +43,9 @@ class Value:
 
     def next(self) -> "Group | None":
         """Take out the one whose turn it is, of those that wait here."""
-        if not self.waiting:
-            return None
-        first = self.earliest()
+        first = self.earliest() if self.heads else None
         if first is None:
-            return self.waiting.pop()
+            return self.waiting.pop() if self.waiting.groups else None
         return first if self.waiting.discard(first) else None
 
 
@@ -91,25 +88,26 @@ class Group:
 class OrderedGroup(Group):
     """The first is the one that came first, whatever the priorities. Its value knows which that is."""
 
-    __slots__ = ()
+    __slots__ = ("_heads",)
+
+    def __init__(self, key: GroupKey, value: Value, window: Window | None) -> None:
+        super().__init__(key, value, window)
+        self._heads = value.heads
 
     def add(self, held: Held) -> bool:
         """See Group."""
         insort(self.held, held, key=_number)
         if self.held[0] is not held:
             return False
-        self._tell_value()
+        heappush(self._heads, (held[1], self))
         return True
 
     def pop(self) -> Held:
         """See Group."""
         first = self.held.pop(0)
         if self.held:
-            self._tell_value()
+            heappush(self._heads, (self.held[0][1], self))
         return first
-
-    def _tell_value(self) -> None:
-        heappush(cast(Value, self.value).heads, (self.held[0][1], self))
 
 
 def _number(held: Held) -> int:
@@ -117,34 +115,38 @@ def _number(held: Held) -> int:
 
 
 class Line:
-    """Groups in order. A group whose first delivery has changed has further entries; only the true one counts."""
+    """Groups in order; `groups` are those that are in it. One whose first delivery has changed has further
+    entries; only the true one counts.
+    """
 
-    __slots__ = ("_entries", "_groups")
+    __slots__ = ("_entries", "groups")
 
     def __init__(self) -> None:
         self._entries: list[tuple[float, int, Group]] = []
-        self._groups: set[Group] = set()
+        self.groups: set[Group] = set()
 
     def __bool__(self) -> bool:
-        return bool(self._groups)
+        return bool(self.groups)
 
     @property
     def deliveries(self) -> int:
         """How many wait in it."""
-        return sum(len(group.held) for group in self._groups)
+        return sum(len(group.held) for group in self.groups)
 
     def add(self, group: Group) -> None:
         """Also for one that is there and has another first delivery now."""
-        self._groups.add(group)
+        self.groups.add(group)
         heappush(self._entries, (*group.first, group))
 
     def discard(self, group: Group) -> bool:
         """Take this one out; whether it was there."""
-        if group not in self._groups:
+        if group not in self.groups:
             return False
-        self._groups.discard(group)
-        if len(self._entries) > 2 * len(self._groups) + _SPARE:  # what was taken out is looked over by nobody
-            self._entries = [(*other.first, other) for other in self._groups]
+        self.groups.discard(group)
+        if not self.groups:
+            self._entries.clear()
+        elif len(self._entries) > 2 * len(self.groups) + _SPARE:  # what was taken out is looked over by nobody
+            self._entries = [(*other.first, other) for other in self.groups]
             heapify(self._entries)
         return True
 
@@ -153,15 +155,16 @@ class Line:
         entries = self._entries
         while True:
             order, number, group = entries[0]
-            if group in self._groups and group.first == (order, number):
+            if group in self.groups and group.first == (order, number):
                 return group
             heappop(entries)
 
     def pop(self) -> Group:
         """Take it out."""
+        if len(self.groups) == 1:
+            self._entries.clear()
+            return self.groups.pop()
         group = self.first()
         heappop(self._entries)
-        self._groups.discard(group)
-        if not self._groups:
-            self._entries.clear()
+        self.groups.discard(group)
         return group

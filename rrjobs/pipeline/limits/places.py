@@ -96,7 +96,8 @@ class Places:
         value = group.value
         if value is not None:
             value.running -= 1
-            self._next_of(value)
+            if value.waiting.groups:
+                self._next_of(value)
         if group.pool is not None:
             self._shares.share(group.pool).give(group.member)
         if self._keyed:
@@ -135,9 +136,9 @@ class Places:
 
     def tried(self, group: Group, why: str = "") -> None:
         """The first of it was let go on, or not: those that wait for the same, one by one, have their turn too."""
-        if why != VALUE and group.value is not None:
+        if group.value is not None and group.value.waiting.groups and why != VALUE:
             self._next_of(group.value)
-        if why != RATE and group.window is not None and group.key[1] in self._waiting:
+        if group.key[1] in self._waiting and group.window is not None and why != RATE:
             self._next_in(group.key[1], group.window)
 
     def moved_up(self, group: Group, waiter: Waiter) -> None:
@@ -266,7 +267,7 @@ class Places:
 
     def _next_of(self, value: Value) -> None:
         """Whose turn it is may be tried, if one more of this value may run."""
-        if value.waiting and value.running < self._most and (group := value.next()) is not None:
+        if value.running < self._most and (group := value.next()) is not None:
             self._ready([group])
 
     def _next_in(self, key: str, window: Window) -> None:
