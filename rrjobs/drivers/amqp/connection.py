@@ -20,7 +20,7 @@ from rrjobs.drivers.amqp.receiving import Receiver
 from rrjobs.drivers.amqp.topology import Topology
 from rrjobs.drivers.amqp.words import refusal
 from rrjobs.drivers.broker.connection import Arrivals, Counts
-from rrjobs.drivers.broker.copying import replace_by_copy
+from rrjobs.drivers.broker.copying import replace_by
 from rrjobs.drivers.broker.delivery import BrokerDelivery
 from rrjobs.errors import BrokerRefused, ConnectionLost, DriverError
 from rrjobs.pipeline.job import Job
@@ -111,7 +111,8 @@ class AmqpConnection:
         elif self._plan.quorum and not outcome.delay_s:
             self._live().nack((_tag(delivery),), requeue=True)
         else:
-            await replace_by_copy(self, delivery, delivery.job.again(outcome.delay_s, outcome.headers))
+            copy = delivery.job.again(outcome.delay_s, outcome.headers)
+            await replace_by(delivery, self.keep_copy(delivery, copy))
 
     async def keep_copy(self, delivery: BrokerDelivery, copy: Job) -> None:
         """See Connection."""

@@ -29,8 +29,8 @@ class BrokerDelivery(JobDelivery):
     same one with a newer receipt. Where it can also name another message (AMQP's own have no ids), `repeats` is whether
     this can be a redelivery. `redelivered` counts the earlier deliveries of it that the broker knows of.
     `acked` while its outcome is open: it runs at most once, and has begun. `going_back`: it is on its way to
-    the broker, unstarted or rejected, and may come again before the broker has said that it has it. `remembered`: the
-    outcome that waits for its redelivery.
+    the broker, unstarted or rejected, and may come again before the broker has said that it has it. `under_way`: its
+    copy, letter or rejection is being made.
     """
 
     __slots__ = (
@@ -43,8 +43,8 @@ class BrokerDelivery(JobDelivery):
         "key",
         "outcome",
         "redelivered",
-        "remembered",
         "repeats",
+        "under_way",
     )
 
     def __init__(
@@ -68,9 +68,9 @@ class BrokerDelivery(JobDelivery):
         self.repeats = repeats
         self.exact = exact
         self.outcome: Outcome | None = None
-        self.remembered: Outcome | None = None
         self.acked = False
         self.going_back = False
+        self.under_way = False
         self.beginner: Beginner | None = None
 
     def encode(self) -> bytes:

@@ -100,7 +100,7 @@ class Intake:
         comes_again = outcome is not None and outcome.action is Action.REJECT and outcome.redeliver
         forgettable = delivery.acked or delivery.exact or delivery.connection is WITHDRAWN
         if forgettable and not comes_again:
-            self._memory.done(delivery.identity, delivery.remembered or delivery.outcome)
+            self._memory.done(delivery.identity, outcome)
         self._forget(delivery)
 
     def superseded(self, delivery: BrokerDelivery) -> None:
@@ -143,14 +143,17 @@ class Intake:
         return gone
 
     def withdraw(self, which: Callable[[BrokerDelivery], bool]) -> None:
-        """The broker has taken them back: decided ones are remembered, others run on."""
+        """The broker has taken them back: decided ones are remembered, others run on.
+
+        One whose copy is being made stays known until that ends: should it come again meanwhile, that is its receipt.
+        """
         self.drop(which)
         for delivery in list(self._held.values()):
             if not delivery.acked and which(delivery):
                 delivery.connection = WITHDRAWN
-                if delivery.outcome is not None:
+                if delivery.outcome is not None and not delivery.under_way:
                     self._orphan(delivery)
-                elif delivery.going_back:
+                elif delivery.outcome is None and delivery.going_back:
                     self._forget(delivery)
 
     def lost(self, connection: object) -> None:
@@ -207,12 +210,8 @@ class Intake:
         return None
 
     def _orphan(self, delivery: BrokerDelivery) -> None:
-        outcome, before = delivery.outcome, delivery.remembered
-        if before is not None and outcome is not before:  # its copy or letter is safe since then: one is enough
-            self._memory.done(delivery.identity, before)
-        elif outcome is not None:
-            self._memory.keep(delivery.identity, outcome, only=delivery.exact)
-            delivery.remembered = outcome
+        if delivery.outcome is not None and self._held.get(delivery.key) is delivery:
+            self._memory.keep(delivery.identity, delivery.outcome, only=delivery.exact)
         self._forget(delivery)
 
     def _forget(self, delivery: BrokerDelivery) -> None:

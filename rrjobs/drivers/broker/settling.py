@@ -6,16 +6,15 @@ original stays unsettled, and holds its place in the prefetch, until its outcome
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 
 from rrjobs.drivers.broker.backoff import Backoff
 from rrjobs.drivers.broker.connection import Connection
-from rrjobs.drivers.broker.copying import replace_by_copy
+from rrjobs.drivers.broker.copying import replace_by
 from rrjobs.drivers.broker.delivery import WITHDRAWN, BrokerDelivery
 from rrjobs.drivers.broker.intake import Intake
 from rrjobs.drivers.broker.letters import BrokerLetters
 from rrjobs.errors import ConnectionLost, DriverError, ReceiptsLost
-from rrjobs.pipeline.outcome import Action
+from rrjobs.pipeline.outcome import DONE, Action
 from rrjobs.runtime.events import Events
 
 
@@ -98,16 +97,28 @@ class Settling:
             if delivery not in lost or delivery.tag is receipts[delivery]:
                 self._early.pop(delivery, None)
         for delivery in acks:
-            if delivery not in lost or delivery.acked:
-                intake.carried(delivery)
-            elif delivery.tag is receipts[delivery]:
+            if not delivery.acked and delivery.tag is not receipts[delivery]:
+                self.add(delivery)  # it came again meanwhile, with a newer receipt
+            elif delivery in lost and not delivery.acked:
                 intake.superseded(delivery)
             else:
-                self.add(delivery)  # it came again meanwhile, with a newer receipt
+                intake.carried(delivery)
         if self._early:
             self._wake.set()
 
     async def _patiently(self, connection: Connection, intake: Intake, delivery: BrokerDelivery) -> None:
+        if not _is_ours(delivery):
+            return
+        delivery.under_way = True
+        try:
+            await self._until_settled(connection, intake, delivery)
+        finally:
+            delivery.under_way = False
+            if not _is_ours(delivery):
+                intake.superseded(delivery)
+
+    async def _until_settled(self, connection: Connection, intake: Intake, delivery: BrokerDelivery) -> None:
+        """Or until it is withdrawn."""
         backoff = Backoff(first_s=0.5)
         while _is_ours(delivery):
             receipt = delivery.tag
@@ -132,6 +143,8 @@ class Settling:
         self.trouble = ""
         if delivery.outcome is None:
             intake.gone(delivery)
+        elif delivery.outcome is DONE and _is_ours(delivery):
+            self.add(delivery)  # what takes its place is safe: its ack is one like others
         else:
             intake.carried(delivery)
 
@@ -140,19 +153,14 @@ class Settling:
         if outcome is None:
             await connection.publish((delivery.job,))
         elif outcome.letter is not None:
-            await self._dead.bury(connection.letters, outcome.letter)
-            delivery.outcome = replace(outcome, letter=None)  # one letter is enough, whatever becomes of the ack
-            if not delivery.acked:
-                await connection.ack((delivery,))
+            await replace_by(delivery, self._dead.bury(connection.letters, outcome.letter))
         elif outcome.action is Action.REJECT and not delivery.acked:
             delivery.going_back = outcome.redeliver  # what comes from now on is the redelivery
             await connection.reject(delivery, outcome)
         elif outcome.redeliver:
             copy = delivery.job.again(outcome.delay_s, outcome.headers)
-            if delivery.acked:
-                await connection.publish((copy,))
-            else:
-                await replace_by_copy(connection, delivery, copy)
+            kept = connection.publish((copy,)) if delivery.acked else connection.keep_copy(delivery, copy)
+            await replace_by(delivery, kept)
         elif not delivery.acked:
             await connection.ack((delivery,))
 

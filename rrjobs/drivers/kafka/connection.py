@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import aiokafka.errors as errors
 
 from rrjobs.drivers.broker.connection import Arrivals, Counts
-from rrjobs.drivers.broker.copying import replace_by_copy
+from rrjobs.drivers.broker.copying import replace_by
 from rrjobs.drivers.broker.delivery import WITHDRAWN, BrokerDelivery
 from rrjobs.drivers.kafka.client import said
 from rrjobs.drivers.kafka.clients import Clients
@@ -97,7 +97,8 @@ class KafkaConnection:
     async def reject(self, delivery: BrokerDelivery, outcome: Outcome) -> None:
         """RoadRunner forgets a nack, or makes a copy and leaves the original; here either settles it."""
         if outcome.redeliver:
-            await replace_by_copy(self, delivery, delivery.job.again(outcome.delay_s, outcome.headers))
+            copy = delivery.job.again(outcome.delay_s, outcome.headers)
+            await replace_by(delivery, self.keep_copy(delivery, copy))
         else:
             await self.ack((delivery,))
 

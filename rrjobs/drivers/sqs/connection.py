@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from rrjobs.drivers.broker.connection import Arrivals, Counts
-from rrjobs.drivers.broker.copying import replace_by_copy
+from rrjobs.drivers.broker.copying import replace_by
 from rrjobs.drivers.broker.delivery import BrokerDelivery
 from rrjobs.drivers.broker.leases import Leases
 from rrjobs.drivers.sqs.api import Api
@@ -122,7 +122,7 @@ class SqsConnection:
         """As RoadRunner: retained where that is wanted, else again, whether it asks for it or not."""
         if outcome.redeliver or not self._config.retain_failed_jobs:
             headers = outcome.headers or _next_run(delivery)
-            await replace_by_copy(self, delivery, delivery.job.again(outcome.delay_s, headers))
+            await replace_by(delivery, self.keep_copy(delivery, delivery.job.again(outcome.delay_s, headers)))
             return
         if self._config.error_visibility_timeout:
             await self._holds.hide([_receipt(delivery)], self._config.error_visibility_timeout)

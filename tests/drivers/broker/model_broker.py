@@ -13,7 +13,7 @@ from rrjobs.errors import BrokerUnreachable, ConnectionLost, DriverError, PushRe
 from rrjobs.pipeline.dead_letter import DeadLetter
 from rrjobs.pipeline.history import history_of
 from rrjobs.pipeline.job import Job
-from rrjobs.pipeline.outcome import Action, Outcome
+from rrjobs.pipeline.outcome import Outcome
 
 PREFETCH = 4
 
@@ -47,13 +47,15 @@ class Kind:
 
 @dataclass
 class Ledger:
-    """Counts by the identity of messages, and by the id of jobs."""
+    """Counts by the identity of messages, and by the id of jobs. `copies`: confirmed ones, `doomed`: to be letters."""
 
     messages: Counter[str] = field(default_factory=Counter)
     runs: Counter[str] = field(default_factory=Counter)
     ended: Counter[str] = field(default_factory=Counter)
     extra: Counter[str] = field(default_factory=Counter)
     acked: dict[str, set[int]] = field(default_factory=dict)
+    copies: Counter[str] = field(default_factory=Counter)
+    doomed: set[str] = field(default_factory=set)
     final: Counter[str] = field(default_factory=Counter)
     pushed: Counter[str] = field(default_factory=Counter)
 
@@ -98,6 +100,8 @@ class ModelBroker:
         message = Message(self.serial(), job, junk)
         self.ledger.messages[self.identity(message)] += 1
         self.ledger.ended[self.identity(message)] += junk
+        if junk and self.kind.unique:
+            self.ledger.doomed.add(self.identity(message))
         self.waiting.append(message)
         self.feed()
 
@@ -251,7 +255,7 @@ class ModelConnection:
         acked = ledger.acked.setdefault(identity, set())
         acked.add(message.number)
         assert len(acked) <= ledger.ended[identity], "acked without a run"
-        if delivery.outcome is not None and delivery.outcome.action is Action.DEAD:
+        if identity in ledger.doomed:
             assert any(letter.id == delivery.ident for letter in self.broker.dead), "acked before its letter"
 
     async def give_back(self, deliveries: Sequence[BrokerDelivery]) -> None:
@@ -268,14 +272,16 @@ class ModelConnection:
             return
         async with self.call("reject"):
             message = self.broker.held.get(self.receipt(delivery))
+            came_again = any(self.broker.identity(one) == delivery.identity for one in self.broker.held.values())
+            self.broker.ledger.extra[delivery.identity] += came_again  # which is what was wanted
             if message is None:
                 raise ReceiptsLost("somebody else has it", (delivery,))
-            self.broker.ledger.extra[delivery.identity] += 1
             self.broker.take_back([message])
             self.broker.feed()
 
     async def keep_copy(self, delivery: BrokerDelivery, copy: Job) -> None:
         await self.publish((copy,))
+        self.broker.ledger.copies[delivery.identity] += 1
 
     async def lost(self) -> str:
         return await asyncio.shield(self.gone)

@@ -130,6 +130,8 @@ class BrokerModel(RuleBasedStateMachine):
                 "drop": Outcome(Action.REJECT, Counter.FAILED),
             }[what] or self.driver.judge.undecodable(delivery, "x")
             delivery.settler.settle(delivery, outcome)
+        if delivery.outcome is not None and delivery.outcome.action is Action.DEAD and self.broker.kind.unique:
+            self.ledger.doomed.add(delivery.identity)
         if delivery.outcome is not None and not delivery.outcome.redeliver:
             self.ledger.final[delivery.job.id] += 1
 
@@ -237,6 +239,12 @@ class BrokerModel(RuleBasedStateMachine):
         ledger = self.ledger
         for identity, runs in ledger.runs.items():
             assert runs <= ledger.messages[identity] + ledger.extra[identity], f"{identity} ran {runs} times"
+
+    @invariant()
+    def nothing_is_copied_more_often_than_it_may(self):
+        ledger = self.ledger
+        for identity, copies in ledger.copies.items():
+            assert copies <= ledger.messages[identity] + ledger.extra[identity], f"{identity} was copied {copies} times"
 
     @invariant()
     def no_bug_came_up(self):

@@ -2,10 +2,12 @@
 
 import asyncio
 
+import pytest
 from broker_doubles import FakeBroker
 from house import answer, eventually, until
 from test_broker_driver import Bench, job
 
+from rrjobs.drivers.broker.copying import replace_by
 from rrjobs.drivers.broker.delivery import BrokerDelivery
 from rrjobs.drivers.broker.leases import Leases
 from rrjobs.drivers.broker.letters import BrokerLetters
@@ -179,29 +181,112 @@ async def test_a_copy_that_is_kept_is_not_made_again_for_a_receipt_that_was_lost
         assert len(copies) == 1 and await bench.sink.quiet() and not bench.broker.queue_
 
 
-async def test_a_copy_under_way_when_its_original_is_withdrawn_is_the_only_one(tmp_path):
+class Copying:
+    """A delivery whose copy is being made, and is withdrawn. `end` ends the copy, with an error or well."""
+
+    def __init__(self, bench):
+        self.bench = bench
+        self.connection = bench.broker.connections[0]
+        self.copies, self.acked, self.ends = [], [], asyncio.Queue()
+
+    async def begin(self, outcome):
+        await self.bench.driver.push([job("a")])
+        self.original = await self.bench.sink.take()
+        self.connection.keep_copy, self.connection.ack = self.keep_copy, self.ack
+        self.original.settler.settle(self.original, outcome)
+        await eventually(lambda: self.copies, "the copy is under way")
+        self.bench.driver.withdraw(lambda one: one is self.original)
+
+    async def keep_copy(self, original, copy):
+        self.copies.append(copy)
+        if (err := await self.ends.get()) is not None:
+            raise err
+
+    async def ack(self, deliveries):
+        self.acked += [one.tag for one in deliveries]
+
+    def end(self, err=None):
+        self.ends.put_nowait(err)
+
+    def comes_again(self, tag=7):
+        identity = self.original.identity
+        again = BrokerDelivery(job("a"), self.bench.driver, tag, self.connection, identity, redelivered=1)
+        self.bench.driver.arrived(again)
+
+    async def settled(self, acked, copies):
+        await self.bench.settled()
+        assert await self.bench.sink.quiet()
+        assert (self.acked, len(self.copies)) == (acked, copies)
+        self.connection.unacked.clear()
+
+
+ASKED_AGAIN = Outcome(Action.REQUEUE, Counter.REQUEUED, True)
+REJECTED = Outcome(Action.REJECT, Counter.REQUEUED, True)
+
+
+@pytest.fixture(params=[ASKED_AGAIN, REJECTED], ids=["asked for again", "rejected"])
+async def copying(request, tmp_path):
     async with Bench(FakeBroker(), tmp_path) as bench:
-        await bench.driver.push([job("a")])
-        delivery = await bench.sink.take()
-        connection = bench.broker.connections[0]
-        copies, acked = [], []
+        made = Copying(bench)
+        if request.param is REJECTED:
+            made.connection.reject = lambda delivery, outcome: replace_by(
+                delivery, made.keep_copy(delivery, delivery.job)
+            )
+        await made.begin(request.param)
+        yield made
 
-        async def keep_copy(original, copy):
-            bench.driver.withdraw(lambda one: one is original)
-            copies.append(copy)
 
-        async def ack(deliveries):
-            acked.extend(deliveries)
+async def test_a_copy_under_way_when_its_original_is_withdrawn_is_the_only_one(copying):
+    copying.end()
+    await copying.settled([], 1)
+    copying.comes_again()
+    await copying.settled([7], 1)
 
-        connection.keep_copy, connection.ack = keep_copy, ack
-        asked_again(delivery)
-        await eventually(lambda: acked == [delivery], "the copy is there, and its original acked")
-        await eventually(lambda: bench.driver._intake._memory._done, "the message is known to be done")
-        again = BrokerDelivery(job("a"), bench.driver, 7, connection, delivery.identity, redelivered=1)
-        bench.driver.arrived(again)
-        await eventually(lambda: acked == [delivery, again], "the redelivery is acked")
-        assert len(copies) == 1 and await bench.sink.quiet()
-        connection.unacked.clear()
+
+async def test_what_comes_again_while_its_copy_is_made_waits_for_it_and_is_acked(copying):
+    copying.comes_again()
+    assert not copying.acked
+    copying.end()
+    await copying.settled([7], 1)
+
+
+async def test_what_comes_again_while_the_ack_of_its_copied_original_is_under_way_is_acked_too(copying):
+    copying.comes_again(7)
+
+    async def ack(deliveries):
+        copying.acked += [one.tag for one in deliveries]
+        copying.connection.ack = copying.ack
+        copying.bench.driver.withdraw(lambda one: one is copying.original)
+        copying.comes_again(8)
+
+    copying.connection.ack = ack
+    copying.end()
+    await copying.settled([7, 8], 1)
+
+
+async def test_a_copy_that_fails_is_made_for_what_came_again_meanwhile(copying):
+    copying.comes_again()
+    copying.end(PushRefused("full"))
+    copying.end()
+    await copying.settled([7], 2)
+
+
+async def test_a_copy_that_fails_after_a_withdrawal_is_made_when_its_message_comes_again(copying):
+    copying.end(PushRefused("full"))
+    await copying.settled([], 1)
+    copying.comes_again()
+    copying.end()
+    await copying.settled([7], 2)
+
+
+async def test_a_withdrawn_message_whose_copy_met_a_lost_link_meets_its_outcome_when_it_comes_again(copying):
+    bench = copying.bench
+    bench.broker.cut()
+    again = await bench.sink.take()
+    assert again.redelivered == (2 if copying.original.outcome is REJECTED else 0)  # rejected anew, or the copy
+    answer(again)
+    await bench.settled()
+    assert await bench.sink.quiet() and not bench.broker.queue_
 
 
 async def test_a_letter_is_kept_once_when_looking_for_room_fails(tmp_path):
