@@ -19,6 +19,7 @@ class Abilities:
     shared: bool = True  # two servers can work on one queue
     tells_active: bool = True  # `stat` counts what waits
     tells_delayed: bool = True  # `stat` counts what waits for its time, or for another run
+    tells_reserved: bool = True  # `stat` tells what is held apart from what waits
     most_bytes: int = 0  # the broker refuses larger payloads; 0: there is no such limit in reach of a test
     returns_in_order: bool = True  # what goes back unstarted comes again in its old order
     notices_short_breaks: bool = True  # a link that breaks and is back at once is a lost connection

@@ -8,7 +8,7 @@ from harness import Abilities, Harness
 
 class MemoryHarness(Harness):
     driver = "memory"
-    abilities = Abilities(foreign=False, shared=False)
+    abilities = Abilities(foreign=False, shared=False, tells_reserved=False)
 
     def config(self, pipeline: str, prefetch: int) -> Mapping[str, Any]:
         return {"prefetch": prefetch}

@@ -78,6 +78,27 @@ async def _counts(one, name, number):
     return getattr(await one.state(), name) == number
 
 
+async def test_stat_tells_what_is_held_and_what_went_back(house, harness):
+    held = harness.abilities.tells_reserved  # otherwise what is held counts as waiting
+    async with house(prefetch=2) as one:
+        await one.push(*[one.job() for _ in range(4)])
+        first = await one.sink.take()
+        await eventually(lambda: _both(one, (2, 2) if held else (4, 0)), "two are held, two wait")
+        await one.registry.pause(["p"])
+        await eventually(lambda: _both(one, (3, 1) if held else (4, 0)), "one runs, three wait")
+        answer(first)
+        await eventually(lambda: _both(one, (3, 0)), "three wait")
+        await one.registry.resume(["p"])
+        for _ in range(3):
+            answer(await one.sink.take())
+        await one.idle()
+
+
+async def _both(one, numbers):
+    state = await one.state()
+    return (state.active, state.reserved) == numbers
+
+
 async def test_a_pipeline_is_declared_used_and_destroyed_while_the_server_runs(house, harness):
     async with house() as one:
         spec = {"name": "other", "driver": harness.driver, "priority": "3", **harness.declaration("other")}

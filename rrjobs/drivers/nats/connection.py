@@ -49,6 +49,7 @@ class NatsConnection:
         self._puller: Puller | None = None
         self._mover: Mover | None = None
         self._consuming: list[asyncio.Task[None]] = []
+        self._returned: set[int] = set()
         self._arrivals: Arrivals | None = None
 
     async def connect(self) -> "NatsConnection":
@@ -110,11 +111,14 @@ class NatsConnection:
     async def give_back(self, deliveries: Sequence[BrokerDelivery]) -> None:
         """See Connection."""
         await self._answer(deliveries, NAK)
+        self._returned.update(_receipt(one).sequence for one in deliveries)
         await self._flush()
 
     async def reject(self, delivery: BrokerDelivery, outcome: Outcome) -> None:
         """As RoadRunner: again after the delay, or never."""
         await self._answer((delivery,), nak_in(outcome.delay_s) if outcome.redeliver else TERM)
+        if outcome.redeliver:
+            self._returned.add(_receipt(delivery).sequence)
         if not outcome.redeliver and self._config.delete_after_ack:
             await self._remove((_receipt(delivery).sequence,))
 
@@ -127,7 +131,10 @@ class NatsConnection:
         return await asyncio.shield(self._broken)
 
     async def counts(self) -> Counts:
-        """`reserved` are delivered and not settled, by all servers."""
+        """`reserved` are delivered and not settled, by all servers.
+
+        NATS counts among them what went back and was not delivered again; of what went back from here we know better.
+        """
         names = self._names
         try:
             consumer = await self._js.consumer_info(names.stream, names.consumer)
@@ -137,7 +144,11 @@ class NatsConnection:
         except (NatsError, TimeoutError) as err:
             raise DriverError(f"NATS at {self._place} does not tell its counts: {err}") from err
         delayed = (stream.state.subjects or {}).get(names.delayed, 0)
-        return Counts(consumer.num_pending or 0, delayed, consumer.num_ack_pending or 0)
+        lent = consumer.num_ack_pending or 0
+        back = min(len(self._returned), max(0, lent - len(self._leases)))
+        if not back:
+            self._returned.clear()  # others have settled them
+        return Counts((consumer.num_pending or 0) + back, delayed, lent - back)
 
     async def close(self) -> None:
         """See Connection."""
@@ -170,6 +181,7 @@ class NatsConnection:
         if arrivals is None:
             return
         receipt = receipt_of(incoming.reply)
+        self._returned.discard(receipt.sequence)
         if not self._leases.add(str(receipt.sequence), receipt) and self._puller is not None:
             self._puller.settled(1)  # it takes one place, however often it is delivered
         subject, data, stream = incoming.subject, incoming.data, self._names.stream
