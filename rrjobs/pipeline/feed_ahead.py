@@ -16,10 +16,18 @@ from rrjobs.worker.load import Load
 from rrjobs.worker.pool import Pool
 from rrjobs.worker.worker import Worker
 
-Batch = list[tuple[Load, bytes]]
-
 _FENCE_BYTES = 32
 """No fence is longer."""
+
+
+class Batch(list[tuple[Load, bytes]]):
+    """What one worker gets in one write, at most so many bytes with the fences."""
+
+    __slots__ = ("size_bytes",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.size_bytes = 0
 
 
 class AheadFeed(Feeder):
@@ -91,7 +99,7 @@ class AheadFeed(Feeder):
         while idle and len(batches) < queue.size:
             worker = self._take_idle()
             if worker.lendable and not worker.session.loads:
-                batches.append((worker, []))
+                batches.append((worker, Batch()))
         while batches and queue.size:
             if not sum([self._take(worker, batch) for worker, batch in batches]):
                 break
@@ -121,7 +129,7 @@ class AheadFeed(Feeder):
             self._ride_at = min(self._ride_at, (2 * outstanding - 1) * self._pool.size)
 
     def _fill(self, worker: Worker) -> None:
-        batch: Batch = []
+        batch = Batch()
         loads = worker.session.loads
         if loads:
             worker.depth_cap = min([self._prefetch.depth(load.mode, load.kind) for load, _ in loads])
@@ -157,10 +165,11 @@ class AheadFeed(Feeder):
             return False
         worker.depth_cap = depth
         batch.append((delivery, frame))
+        batch.size_bytes += len(frame) + _FENCE_BYTES
         return True
 
 
 def _fits(worker: Worker, batch: Batch, frame: bytes) -> bool:
     """Whether the worker's pipe takes it beside all that it holds."""
-    ahead = sum(len(one) + _FENCE_BYTES for _, one in batch)
-    return worker.session.unread_bytes + ahead + len(frame) <= worker.session.window_bytes
+    session = worker.session
+    return session.unread_bytes + batch.size_bytes + len(frame) <= session.window_bytes

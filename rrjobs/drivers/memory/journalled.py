@@ -45,6 +45,7 @@ class Journalled:
         self._attempts: list[int] = []
         self._done: list[int] = []
         self._soon = False
+        self._noting = self._note_down  # one object: a comparison costs nothing
         self._loop: asyncio.AbstractEventLoop
 
     @property
@@ -99,8 +100,8 @@ class Journalled:
         self._attempts.append(attempt)
         if before is None:
             self._note_down()
-        elif self._note_down not in before:
-            before.append(self._note_down)
+        elif self._noting not in before:
+            before.append(self._noting)
 
     def returned(self, job: Job) -> None:
         """See Store."""

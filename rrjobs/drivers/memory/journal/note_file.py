@@ -70,7 +70,7 @@ class NoteFile:
         missing = 2 * max(slots) + 2 - len(words)
         if missing > 0:
             words.extend(array("Q", bytes(8 * missing)))
-        if slots[-1] - first == count - 1 and slots == list(range(first, first + count)):
+        if count > 1 and slots[-1] - first == count - 1 and slots == list(range(first, first + count)):
             words[2 * first : 2 * (first + count) : 2] = array("Q", numbers)
             words[2 * first + 1 : 2 * (first + count) : 2] = array("Q", values)
         else:
