@@ -8,6 +8,7 @@ from typing import Any
 import aiokafka.errors as errors
 from aiokafka import TopicPartition
 
+from rrjobs.drivers.kafka.alive import ended
 from rrjobs.drivers.kafka.client import Cluster, probe, said
 from rrjobs.drivers.kafka.commits import Fenced
 from rrjobs.drivers.kafka.config import KafkaConfig, KafkaSection
@@ -88,7 +89,7 @@ class Clients:
 
     async def look(self) -> None:
         """Raises ConnectionLost when the cluster does not answer, DriverError when a consumed topic is gone."""
-        if broken := self._live().broken:
+        if broken := self._broken():
             raise ConnectionLost(broken)
         missing = await self._topics.look()
         gone = [topic for topic in missing if topic in self._names]
@@ -146,6 +147,14 @@ class Clients:
 
     def _backlog(self, topic: str, partition: int) -> int:
         return self._publishing.backlog(topic, partition) if self._publishing else 0
+
+    def _broken(self) -> str:
+        """Why a client is to be made anew."""
+        publishing, reader = self._live(), self.reader
+        publishing.broken = publishing.broken or ended(publishing.producer)
+        if reader is not None:
+            reader.broken = reader.broken or ended(reader.consumer)
+        return publishing.broken or (reader.broken if reader else "")
 
     def _not_moved(self, reason: str) -> None:
         self._events.emit("broker.delays", pipeline=self._pipeline, reason=reason)

@@ -8,6 +8,7 @@ import pytest
 import uvloop
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
+from house import answer
 
 from rrjobs.drivers.kafka.links import LiveConnection
 
@@ -37,3 +38,30 @@ def test_what_is_sent_on_a_closed_link_is_an_error_that_aiokafka_knows(loop, sas
 
 def test_every_client_of_the_library_makes_these_connections():
     assert aiokafka.conn.create_conn.__globals__["AIOKafkaConnection"] is LiveConnection
+
+
+TASKS = {
+    "send": lambda clients: clients._publishing.producer._sender._sender_task,
+    "fetch": lambda clients: clients.reader.consumer._fetcher._fetch_task,
+    "group": lambda clients: clients.reader.consumer._coordinator._coordination_task,
+    "metadata": lambda clients: clients.reader.consumer._client._sync_task,
+}
+
+
+@pytest.mark.parametrize("name", TASKS)
+async def test_a_client_whose_task_has_ended_is_made_anew(house, name):
+    async with house() as one:
+        await one.push(one.job("before"))
+        answer(await one.sink.take())
+        lost, connected = [], asyncio.Event()
+        one.events.subscribe("broker.lost", lambda _, fields: lost.append(fields["reason"]))
+        one.events.subscribe("broker.connected", lambda *_: connected.set())
+        TASKS[name](one.registry._routes["p"].driver._kafka._clients).cancel()
+        async with asyncio.timeout(30):
+            await connected.wait()
+        assert "aiokafka has ceased to" in lost[0]
+        await one.push(one.job("after"))
+        delivery = await one.sink.take()
+        assert (delivery.job.id, delivery.attempt) == ("after", 1)
+        answer(delivery)
+        await one.idle()
