@@ -66,13 +66,21 @@ class Clients:
             if not self._patterns:
                 await self._topics.look(self._names)
             for topic in () if self._patterns else self._names:
-                await self._topics.need(topic)
+                self._has_all(topic, await self._topics.need(topic))
             await self._open_movers()
             self._movers.refresh()
         except NOT_PERMITTED as err:
             raise BrokerRefused(f"{refusal(self._options, 'do this')}: {said(err)}") from err
         except (errors.KafkaError, ConnectionLost, TimeoutError) as err:
             raise BrokerUnreachable(f"Kafka at {', '.join(self._section.brokers)}: {said(err)}") from err
+
+    def _has_all(self, topic: str, partitions: Sequence[int]) -> None:
+        """Those of `consume_partitions`. Raises BrokerRefused."""
+        consumer = self._config.consumer_options
+        named = () if consumer is None or consumer.topics else consumer.consume_partitions[topic]
+        if missing := sorted(set(named).difference(partitions)):
+            numbers = ", ".join(map(str, missing))
+            raise BrokerRefused(f"topic {topic} has no partition {numbers}: it has {len(partitions)}, counted from 0")
 
     async def close(self) -> None:
         """Leave the group, so that others have the partitions at once. Safe twice."""

@@ -214,6 +214,15 @@ async def test_partitions_are_consumed_by_name_each_from_its_place(house, setup,
             answer(delivery)
 
 
+async def test_a_partition_that_its_topic_has_not_is_told(house, setup, topic):
+    setup.server.create_topic(topic, partitions=2)
+    places = {topic: {1: {"type": "AtStart"}, 7: {"type": "AtStart"}}}
+    setup.changes = {"group_options": None, "consumer_options": {"topics": [], "consume_partitions": places}}
+    with pytest.raises(ConfigError, match=f"topic {topic} has no partition 7: it has 2, counted from 0"):
+        async with house():
+            pass
+
+
 async def test_topics_are_found_by_expressions_but_never_our_own(house, setup, topic, unique_name):
     prefix = unique_name("re")
     for name in (f"{prefix}-a", f"{prefix}-b", f"{prefix}-a.dead", f"{prefix}-a.delay.4"):
