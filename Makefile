@@ -31,9 +31,9 @@ doctor: ## say what this machine misses for the servers and the example
 	@PYTHONPATH=tests $(PYTHON) -m servers doctor
 	@.venv/bin/rrjobs -c config/any.yaml doctor
 
-soak: ## the long legs of the fault tests: kills, resets, leaks, models; half an hour, SOAK_S=seconds of the longest
+soak: ## the long legs of the fault tests: kills, resets, leaks, brokers, models; an hour, SOAK_S=seconds of the longest
 	@.ci/setup test
-	@SOAK_ROUNDS=$${SOAK_ROUNDS:-34} SOAK_RESETS=$${SOAK_RESETS:-200} SOAK_S=$${SOAK_S:-600} SOAK_EXAMPLES=$${SOAK_EXAMPLES:-3000} SOAK_SEEDS=$${SOAK_SEEDS:-200} SOAK_JITTER=$${SOAK_JITTER:-2000} \
+	@SOAK_ROUNDS=$${SOAK_ROUNDS:-34} SOAK_BROKER_ROUNDS=$${SOAK_BROKER_ROUNDS:-5} SOAK_RESETS=$${SOAK_RESETS:-200} SOAK_S=$${SOAK_S:-600} SOAK_EXAMPLES=$${SOAK_EXAMPLES:-3000} SOAK_SEEDS=$${SOAK_SEEDS:-200} SOAK_JITTER=$${SOAK_JITTER:-2000} \
 		$(PYTHON) -m pytest -v -s -m soak --timeout 3600
 
 lock: ## compile the locked requirements again

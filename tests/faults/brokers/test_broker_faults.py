@@ -11,7 +11,7 @@ from server_process import wait_until
 from servers.link import Direction, Fault
 
 pytestmark = pytest.mark.soak
-ROUNDS = int(os.environ.get("SOAK_ROUNDS", "1"))
+ROUNDS = int(os.environ.get("SOAK_BROKER_ROUNDS", "1"))
 SHARES = [0.0, 0.5, 1.0]
 """How much of the bytes that a trap waits for passes on: it cuts before, during and after them."""
 
