@@ -10,8 +10,8 @@ from ledger import WORKERS
 from server_process import wait_until
 from servers.link import Direction, Fault
 
-pytestmark = pytest.mark.soak
 ROUNDS = int(os.environ.get("SOAK_BROKER_ROUNDS", "1"))
+pytestmark = [pytest.mark.soak, pytest.mark.timeout(240 + 240 * ROUNDS)]
 SHARES = [0.0, 0.5, 1.0]
 """How much of the bytes that a trap waits for passes on: it cuts before, during and after them."""
 
