@@ -18,7 +18,7 @@ from servers.rabbitmq import RabbitMQ
 
 JOBS = 20_000
 PREFETCH = 200
-GOALS = road.Goals(push_ratio=0.6, push_rate=4_500, consume_ratio=0.6, consume_rate=9_500)
+GOALS = road.Goals(push_ratio=0.6, push_rate=4_500, consume_ratio=0.6, consume_rate=9_500, alone_rate=1_200)
 PERSISTENT = Basic.Properties(delivery_mode=2)
 
 

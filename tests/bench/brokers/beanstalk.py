@@ -16,7 +16,13 @@ from servers.beanstalkd import Beanstalkd
 
 JOBS = 20_000
 GOALS = road.Goals(
-    push_ratio=None, push_rate=10_800, consume_ratio=None, consume_rate=9_600, both_rate=6_600, single_rate=2_800
+    push_ratio=None,
+    push_rate=10_800,
+    consume_ratio=None,
+    consume_rate=9_600,
+    both_rate=6_600,
+    single_rate=2_800,
+    alone_rate=2_800,
 )
 
 

@@ -21,7 +21,13 @@ from servers.nats import Nats
 JOBS = 20_000
 PREFETCH = 200
 GOALS = road.Goals(
-    push_ratio=0.6, push_rate=5_400, consume_ratio=None, consume_rate=6_000, both_rate=3_600, single_rate=2_100
+    push_ratio=0.6,
+    push_rate=5_400,
+    consume_ratio=None,
+    consume_rate=6_000,
+    both_rate=3_600,
+    single_rate=2_100,
+    alone_rate=2_100,
 )
 
 

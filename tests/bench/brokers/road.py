@@ -10,7 +10,7 @@ import struct
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol
 
 from rrjobs.rpc.client import RpcClient
 from rrjobs.rpc.codec import Codec
@@ -54,13 +54,8 @@ class Peer(Protocol):
         """Milliseconds from publish to receipt."""
         ...
 
-
-@runtime_checkable
-class SinglePeer(Peer, Protocol):
-    """One that also publishes singly, to a queue that nobody consumes."""
-
     def single(self, seconds: float) -> float:
-        """Messages a second, each published when the one before is confirmed."""
+        """Messages a second, each published when the one before is confirmed, to a queue that nobody consumes."""
         ...
 
 
@@ -103,9 +98,8 @@ def measure(peer: Peer, folder: Path, goals: Goals, jobs: int, rate: int = RATE)
         push.append(peer.push(jobs))
         quiet.wait()
         consume.append(peer.consume(jobs))
-        if isinstance(peer, SinglePeer):
-            quiet.wait()
-            singly.append(peer.single(settings.SECONDS))
+        quiet.wait()
+        singly.append(peer.single(settings.SECONDS))
         delays.append(_latencies(peer, folder, rate))
         quiet.wait()
         bare.append(peer.latency(rate, settings.SECONDS))
@@ -123,8 +117,7 @@ def measure(peer: Peer, folder: Path, goals: Goals, jobs: int, rate: int = RATE)
     what = "one push after another while PHP consumes, jobs/s"
     plain_row(what, [one.single for one in ours], goal=_at_least(goals.single_rate))
     what, rates = "one push after another, jobs/s", [one.alone for one in ours]
-    if singly:
-        ratio_row(what, rates, singly, "bare", goal=_at_least(goals.alone_ratio))
+    ratio_row(what, rates, singly, "bare", goal=_at_least(goals.alone_ratio))
     plain_row(what, rates, goal=_at_least(goals.alone_rate))
     for name, cut in (("p50", 49), ("p99", 98)):
         mine, theirs = ([statistics.quantiles(one, n=100)[cut] for one in runs] for runs in (delays, bare))
