@@ -15,6 +15,7 @@ from servers.certificates import Certificates
 from servers.kafka_admin import administrator, aside
 from servers.kafka_rights import Rights
 from servers.process import Server, ServerFailed
+from servers.small_disk import SmallDisk
 
 LOGGING = ["-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-Dorg.slf4j.simpleLogger.showDateTime=true"]
 USER = "rr"
@@ -27,7 +28,7 @@ class Kafka(Server):
 
     A broker tells clients where to connect, so a proxy needs a listener of its own: it listens on `proxied_port`,
     which is what clients are told there, and leads to `proxied_target`. `guarded`: that one asks for SASL too, and
-    users may do nothing but what `rights` gives them; who comes in plain may do everything.
+    users may do nothing but what `rights` gives them; who comes in plain may do everything. `disk`: of its records.
     """
 
     name = "kafka"
@@ -43,12 +44,14 @@ class Kafka(Server):
         certificates: Certificates | None = None,
         max_message_bytes: int = 1_048_588,
         proxied_port: int = 0,
+        disk: SmallDisk | None = None,
     ) -> None:
         super().__init__(directory, port or free_port())
         self.proxied_port = proxied_port or free_port()
         self.proxied_target = free_port()
         self.sasl_port = free_port() if sasl or guarded else 0
         self.guarded = guarded
+        self.disk = disk
         self.tls_port = free_port() if certificates else 0
         self.certificates = certificates
         self.max_message_bytes = max_message_bytes
@@ -97,7 +100,17 @@ class Kafka(Server):
     def _java(self, name: str, *arguments: str) -> list[str]:
         java = program("java", "default-jre-headless")
         classes = f"{jars('kafka', KAFKA_JARS)}{os.sep}*"
-        return [java, "-Xmx512m", "-XX:+UseSerialGC", *LOGGING, "-cp", classes, name, *arguments]
+        return [
+            *(self.disk.inside if self.disk else ()),
+            java,
+            "-Xmx512m",
+            "-XX:+UseSerialGC",
+            *LOGGING,
+            "-cp",
+            classes,
+            name,
+            *arguments,
+        ]
 
     def _settings(self) -> dict[str, str]:
         proxied = "SASL_PLAINTEXT" if self.guarded else "PLAINTEXT"
@@ -117,7 +130,8 @@ class Kafka(Server):
             "controller.listener.names": "CONTROLLER",
             "inter.broker.listener.name": "PLAINTEXT",
             "listener.security.protocol.map": f"{protocols},CONTROLLER:PLAINTEXT",
-            "log.dirs": str(self.directory / "data"),
+            "log.dirs": str((self.disk.path if self.disk else self.directory) / "data"),
+            "metadata.log.dir": str(self.directory / "metadata"),
             "message.max.bytes": str(self.max_message_bytes),
             **ONE_NODE,
             **(_sasl(("sasl", "proxied") if self.guarded else ("sasl",)) if self.sasl_port else {}),
