@@ -79,6 +79,16 @@ class Ledger:
                 for chosen in combinations(refused, count):
                     yield self._state(stop, set(chosen))
 
+    def allows(self, found: State) -> bool:
+        """Whether it is among the possible ones, which may be too many to look at one by one: what a refused group
+        added is in nobody else's hands, so what is there of it tells that it came through."""
+        acked = max((at for at, fate in enumerate(self.fates) if fate.safe), default=-1)
+        came = {at for at, fate in enumerate(self.fates) if fate.safe is False and fate.puts.keys() & found.keys()}
+        first = max((acked, *came)) + 1
+        return min(came, default=first) > acked and any(
+            self._state(stop, came) == found for stop in range(first, len(self.fates) + 1)
+        )
+
     def any_end(self) -> Iterator[State]:
         """As `possible`, for a machine that crashed under `sync: interval`: acknowledged groups may be lost too, from
         the end; and the refused ones may not have been proven gone."""

@@ -8,7 +8,8 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 import pytest
 from journal_doubles import FOLDER, MemoryDisk
@@ -65,9 +66,9 @@ def hold_up_the_hand(monkeypatch: pytest.MonkeyPatch, pause: Callable[[], None])
     monkeypatch.setattr(journal, "Hand", LateHand)
 
 
-def trouble(dice: random.Random, last: int, crashes: bool) -> Callable[[int, str], str]:
-    """Up to three failures, and then a crash or none."""
-    faults = {dice.randint(4, last): dice.choice(("EIO", "ENOSPC", "half ENOSPC")) for _ in range(dice.randint(0, 3))}
+def trouble(dice: random.Random, last: int, failures: int, crashes: bool) -> Callable[[int, str], str]:
+    """So many failures, and a crash or none."""
+    faults = {dice.randint(4, last): dice.choice(("EIO", "ENOSPC", "half ENOSPC")) for _ in range(failures)}
     if crashes:
         faults[dice.randint(5, last)] = dice.choice(("crash", "crash within", "crash after"))
     return lambda number, _: faults.get(number, "")
@@ -137,7 +138,8 @@ async def play(seed: int, sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
     pause = late(random.Random(seed + 1))
     hold_up_the_hand(monkeypatch, pause)
     crashes = dice.random() < 0.8
-    disk = MemoryDisk(trouble(dice, 110, crashes), pause)
+    failures = dice.randint(0, 3)
+    disk = MemoryDisk(trouble(dice, 110, failures, crashes), pause)
     try:
         opened, _ = await open_journal(FOLDER, JournalConfig(sync, 0.001, **SMALL), Events(), disk)
     except JournalError:
@@ -154,31 +156,40 @@ async def play(seed: int, sync: Sync, monkeypatch: pytest.MonkeyPatch) -> None:
     if not disk.crashed:
         assert recovered(disk.after_kill()) == recovered(disk.after_crash(0)) == ledger.settled()
         return
-    ends = list(ledger.possible() if sync is Sync.ALWAYS else ledger.any_end())
-    killed = recovered(disk.after_kill())
-    assert killed in ends
+    if sync is Sync.ALWAYS or not failures:
+        assert ledger.allows(recovered(disk.after_kill()))
+    if sync is Sync.INTERVAL:  # what the kernel had goes with the machine, or with a file that could not be synced
+        ledger.any_end()
+    assert ledger.allows(recovered(disk.after_kill()))
     for left in range(6):
-        assert recovered(disk.after_crash(left)) in ends, left
+        assert ledger.allows(recovered(disk.after_crash(left))), left
 
 
-@pytest.mark.parametrize("sync", list(Sync))
-async def test_a_journal_keeps_its_promises_however_late_its_threads_are(sync, monkeypatch):
-    for seed in range(FIRST, FIRST + SEEDS):
+async def drive(seed: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    dice = random.Random(seed)
+    pause = late(random.Random(seed + 1))
+    hold_up_the_hand(monkeypatch, pause)
+    disk = MemoryDisk(trouble(dice, 110, dice.randint(0, 3), dice.random() < 0.8), pause)
+    road = await run_driver(disk)
+    if road.opened:
+        assert not list(wrong(road, await found(disk.after_kill()), sure=False))
+        for left in range(6):
+            assert not list(wrong(road, await found(disk.after_crash(left)), sure=False)), left
+
+
+async def each(seeds: int, game: Callable[[int], Coroutine[Any, Any, None]]) -> None:
+    for seed in range(FIRST, FIRST + seeds):
         try:
-            await play(seed, sync, monkeypatch)
+            await game(seed)
         except BaseException as err:
             err.add_note(f"seed {seed}")
             raise
 
 
+@pytest.mark.parametrize("sync", list(Sync))
+async def test_a_journal_keeps_its_promises_however_late_its_threads_are(sync, monkeypatch):
+    await each(SEEDS, lambda seed: play(seed, sync, monkeypatch))
+
+
 async def test_a_driver_keeps_every_accepted_job_however_late_its_journal_is(monkeypatch):
-    for seed in range(FIRST, FIRST + SEEDS // 2):
-        dice = random.Random(seed)
-        pause = late(random.Random(seed + 1))
-        hold_up_the_hand(monkeypatch, pause)
-        disk = MemoryDisk(trouble(dice, 110, dice.random() < 0.8), pause)
-        road = await run_driver(disk)
-        if road.opened:
-            assert not list(wrong(road, await found(disk.after_kill()), sure=False)), seed
-            for left in range(6):
-                assert not list(wrong(road, await found(disk.after_crash(left)), sure=False)), (seed, left)
+    await each(SEEDS // 2, lambda seed: drive(seed, monkeypatch))
