@@ -43,6 +43,7 @@ EVENTS: dict[str, EventKind] = {
     "pipeline.unsettled": EventKind("jobs", logging.WARNING),
     "broker.lost": EventKind("jobs", logging.ERROR),
     "broker.delays": EventKind("jobs", logging.ERROR),
+    "broker.differs": EventKind("jobs", logging.WARNING),
     "broker.connected": EventKind("jobs", logging.INFO),
     "delivery.unsettled": EventKind("jobs", logging.ERROR),
     "delivery.superseded": EventKind("jobs", logging.WARNING),

@@ -60,6 +60,7 @@ SENTENCES: dict[str, str] = {
     "pipeline.failed": "pipeline {pipeline} is in trouble: {error}",
     "pipeline.unsettled": "pipeline {pipeline} stopped with {deliveries} outcomes untold: those jobs come again",
     "broker.lost": "pipeline {pipeline} lost its broker {broker}: {reason}",
+    "broker.differs": "pipeline {pipeline} uses {queue} as it is: {differs}",
     "broker.delays": "pipeline {pipeline} cannot move its delayed jobs: {reason}",
     "broker.connected": "pipeline {pipeline} is connected to its broker {broker}",
     "delivery.unsettled": "what became of job {id} of pipeline {pipeline} cannot be told to its broker: {error}",

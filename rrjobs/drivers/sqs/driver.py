@@ -30,6 +30,9 @@ class SqsBroker:
         leases: Leases[Receipt] = Leases(config.visibility_timeout or 30)
         self._made = (pipeline, config, section, surroundings.priority, leases)
         self._patience_s = surroundings.timeout_s * PATIENCE
+        self._pipeline = pipeline
+        self._events = surroundings.events
+        self._differs = ""
 
     async def connect(self) -> Connection:
         """See Broker."""
@@ -40,7 +43,14 @@ class SqsBroker:
             await connection.close()
             raise
         self.queue = connection.queue.url
+        self._compare(connection.queue.differs)
         return connection
+
+    def _compare(self, differs: str) -> None:
+        """Told once for each difference."""
+        if differs and differs != self._differs:
+            self._events.emit("broker.differs", pipeline=self._pipeline, queue=self.queue, differs=differs)
+        self._differs = differs
 
 
 class SqsDriver:

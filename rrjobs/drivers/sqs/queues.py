@@ -1,5 +1,6 @@
 """Queues: found or made, with what SQS tells of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +29,8 @@ _COUNTS = (
 class Queue:
     """`redrive`: the most receipts before SQS takes a message away, 0 without such a policy. Seconds and bytes.
 
-    `wait_s`: how long a request for messages waits unless it says so itself.
+    `wait_s`: how long a request for messages waits unless it says so itself. `differs`: attributes that are others than
+    the configured ones, for people.
     """
 
     url: str
@@ -37,6 +39,7 @@ class Queue:
     retention_s: int = 345_600
     most_bytes: int = 0
     redrive: int = 0
+    differs: str = ""
 
 
 def dead_name(queue: str) -> str:
@@ -122,6 +125,7 @@ class Queues:
             int(found.get("MessageRetentionPeriod", 345_600)),
             int(found.get("MaximumMessageSize", 0)),
             _receipts(found.get("RedrivePolicy", "")),
+            _differences(self._config.attributes, found),
         )
 
     async def _attributes(self, url: str, names: tuple[str, ...], patience_s: float) -> dict[str, str]:
@@ -136,6 +140,24 @@ class Queues:
             text += " (with `skip_queue_declaration: true` the queue is not made)"
         final = trouble.kind in (Kind.CREDENTIALS, Kind.DENIED, Kind.REFUSED)
         return BrokerRefused(text) if final else BrokerUnreachable(text)
+
+
+def _differences(wanted: Mapping[str, str], found: Mapping[str, str]) -> str:
+    """A queue that was there before is used as it is, as by RoadRunner. What the server does not tell is left out."""
+    return ", ".join(
+        f"{name} is {found[name]} there and {value} in the configuration"
+        for name, value in sorted(wanted.items())
+        if name in found and not _is_same(value, found[name])
+    )
+
+
+def _is_same(one: str, other: str) -> bool:
+    if one.lower() == other.lower():
+        return True
+    try:
+        return bool(orjson.loads(one) == orjson.loads(other))  # a policy
+    except ValueError:
+        return False
 
 
 def _receipts(policy: str) -> int:

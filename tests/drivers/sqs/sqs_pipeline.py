@@ -32,6 +32,8 @@ class SqsPipeline:
         self.sink = HandSink()
         self.events = Events()
         self.superseded: list[object] = []
+        self.differing: list[dict[str, Any]] = []
+        self.events.subscribe("broker.differs", lambda _, fields: self.differing.append(dict(fields)))
         self.events.subscribe("delivery.superseded", lambda _, fields: self.superseded.append(fields["id"]))
         pipeline = {"driver": "sqs", "config": config, **options}
         settings = JobsConfig.model_validate(

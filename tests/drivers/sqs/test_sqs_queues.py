@@ -31,7 +31,10 @@ async def test_a_queue_that_is_there_is_used_as_it_is(both, pipeline, plain, uni
     name = unique_name("q")
     async with plain(both) as client:
         await client.create_queue(QueueName=name, Attributes={"VisibilityTimeout": "77"})
-        async with pipeline(both, queue=name, attributes={"VisibilityTimeout": "5"}) as one:
+        wanted = {"VisibilityTimeout": "5", "DelaySeconds": "0"}
+        async with pipeline(both, queue=name, attributes=wanted) as one:
+            differs = "VisibilityTimeout is 77 there and 5 in the configuration"
+            assert [(told["pipeline"], told["differs"]) for told in one.differing] == [("p", differs)]
             await one.push(one.job("a"))
             await one.done("a")
             assert await told(client, name, "VisibilityTimeout") == ["77"]
