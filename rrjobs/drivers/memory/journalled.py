@@ -105,6 +105,9 @@ class Journalled:
 
     def returned(self, job: Job) -> None:
         """See Store."""
+        if job.entry in self._lent_now:
+            at = self._lent_now.index(job.entry)
+            del self._lent_now[at], self._attempts[at]
         self._lent.returned(job.entry)
 
     async def _read(self, recovered: Recovered, jobs: list[Job], letters: list[DeadLetter]) -> None:

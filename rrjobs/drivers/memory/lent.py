@@ -17,6 +17,11 @@ class NotedDelivery(JobDelivery):
         self.tag.lent(self.job, self.attempt, None if lane is None else lane.before_next)
         return frame
 
+    def not_lent(self) -> None:
+        """See Delivery."""
+        self.tag.returned(self.job)
+        JobDelivery.not_lent(self)
+
     def returned(self) -> None:
         """Unstarted, so not lent."""
         self.tag.returned(self.job)

@@ -167,19 +167,22 @@ async def test_what_is_done_is_noted_before_a_worker_gets_more():
         assert life.taken() == [("b", 2)]
 
 
-async def test_one_that_was_encoded_and_did_not_fit_is_noted_once_when_its_turn_comes_again():
+@pytest.mark.parametrize("again", [False, True])
+async def test_one_that_was_encoded_and_did_not_fit_is_noted_when_its_turn_comes_again_and_not_before(again):
     disk = MemoryDisk()
     async with Life(disk) as life:
         await life.push(job("a"), job("b"))
         life.lane.before_next = before = []
-        first = life.lend()
-        before[0](), before.clear()
-        life.sink.queue.push_front(10, (first,))
-        life.lend(), life.lend()
+        life.lend()
+        second = life.lend()
+        life.sink.queue.push_front(10, (second,))
+        second.not_lent()
+        if again:
+            life.lend()
         before[0]()
         left = disk.after_kill()
     async with Life(left) as life:
-        assert life.taken() == [("a", 2), ("b", 2)]
+        assert life.taken() == [("a", 2), ("b", 1 + again)]
 
 
 async def test_each_death_of_the_server_counts_once_also_when_it_dies_again_at_its_start():
