@@ -91,7 +91,11 @@ class Live:
 
     def remove(self, numbers: Sequence[int]) -> None:
         """They are no longer live. Raises EntryGone, and changes nothing, when one of them was not."""
-        if not numbers:
+        if len(numbers) < 2:
+            for number in numbers:
+                if number not in self.places:
+                    raise EntryGone(number)
+                self._drop(number)
             return
         pop = self.places.pop
         found = [pop(number, -1) for number in numbers]
