@@ -76,6 +76,7 @@ def test_every_volume_is_used():
 
 def test_the_proxy_leads_to_services_that_are_there_and_is_published():
     ports = published("toxiproxy")
+    assert {proxy["upstream"].partition(":")[0] for proxy in TOXIPROXY} == set(SERVICES) - {"rrjobs", "toxiproxy"}
     for proxy in TOXIPROXY:
         host, port = proxy["upstream"].split(":")
         listened = int(proxy["listen"].split(":")[1])

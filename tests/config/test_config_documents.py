@@ -1,9 +1,12 @@
 """The shipped examples, the JSON Schema and the reference: valid and current."""
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from json_schema_check import violations
 
 from rrjobs.config.drivers import MODELS
@@ -36,6 +39,23 @@ def test_a_shipped_example_holds_without_warnings(path):
     reading = examine(Request(path), {})
     assert [str(problem) for problem in (*reading.errors, *reading.findings.warnings)] == []
     assert reading.loaded is not None
+
+
+def _shown() -> Iterator[tuple[str, str]]:
+    """Of every page the examples of whole sections."""
+    for page in sorted((*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"))):
+        for text in re.findall(r"```yaml\n(.*?)```", page.read_text(), re.DOTALL):
+            if set(yaml.safe_load(text)) <= {key for _, key, _ in keys(Root)}:
+                yield page.name, text
+
+
+@pytest.mark.parametrize(("page", "text"), list(_shown()))
+def test_what_a_page_shows_holds_without_warnings(page, text, tmp_path):
+    head = "" if "version:" in text else 'version: "3"\n'
+    head += "" if re.search("^server:", text, re.MULTILINE) else "server: {command: php worker.php}\n"
+    (tmp_path / page).write_text(head + text)
+    reading = examine(Request(tmp_path / page), {"KAFKA_PASSWORD": "secret"})
+    assert [str(problem) for problem in (*reading.errors, *reading.findings.warnings)] == []
 
 
 @pytest.mark.parametrize("path", AHEAD, ids=lambda path: path.name)
