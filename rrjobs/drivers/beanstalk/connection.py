@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Sequence
 
 from rrjobs.drivers.beanstalk.config import BeanstalkConfig, BeanstalkSection
 from rrjobs.drivers.beanstalk.item import decode_job, encode_job
@@ -20,6 +19,7 @@ from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
 from rrjobs.runtime.address import parse_dsn
 from rrjobs.runtime.os_errors import plain_reason
+from rrjobs.runtime.tasks import Tasks, reason_of
 
 PATIENCE_S = 10.0
 """How long a reply may be owed, beside the time that a request for a job may wait."""
@@ -48,7 +48,7 @@ class BeanstalkConnection:
         self._reserver: Reserver | None = None
         self._ttr_s = max(1, round(section.timeout_s))
         self._leases: Leases[Reserved] = Leases(self._ttr_s)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(lambda err: self._lost(reason_of(err)))
         self._dead_wire: Wire | None = None
         self._dead_opening = asyncio.Lock()
         self._dead_tube = f"{config.tube}.dead"
@@ -58,8 +58,8 @@ class BeanstalkConnection:
         """Raises BrokerUnreachable, BrokerRefused."""
         stats = await self._greeted()
         self._max_bytes = stats.get("max-job-size", 65535)
-        self._start(self._leases.run(self._touch))
-        self._start(self._listen())
+        self._tasks.start(self._leases.run(self._touch))
+        self._tasks.start(self._listen())
         return self
 
     async def publish(self, jobs: Sequence[Job]) -> None:
@@ -77,7 +77,7 @@ class BeanstalkConnection:
         wait_s = round(self._config.reserve_timeout_s)
         self._reserver = Reserver(self._watching, self._config.prefetch, wait_s, self._arrived, arrivals.strays)
         arrivals.when_fewer(self._reserver.changed)
-        self._start(self._reserver.run())
+        self._tasks.start(self._reserver.run())
 
     async def cease(self) -> None:
         """See Connection."""
@@ -120,16 +120,14 @@ class BeanstalkConnection:
 
     async def close(self) -> None:
         """See Connection."""
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
         if self._reserver is not None:
             self._reserver.close()
         for wire in (self._wire, self._dead_wire):
             if wire is not None:
                 wire.close()
         self._lost("the connection was closed")
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.end()
 
     async def _greeted(self) -> dict[str, int]:
         """What the server says of itself, on a wire that uses the tube."""
@@ -240,20 +238,6 @@ class BeanstalkConnection:
             self._gone.set_result(reason)
         if self._reserver is not None:
             self._reserver.lost()
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        async def guarded() -> None:
-            with contextlib.suppress(ConnectionLost):
-                await work
-
-        task = asyncio.get_running_loop().create_task(guarded())
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (err := task.exception()) is not None:
-            self._lost(str(err))
 
 
 @contextlib.contextmanager

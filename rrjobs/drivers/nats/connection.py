@@ -2,8 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
@@ -24,7 +23,7 @@ from rrjobs.drivers.nats.streams import Names, Streams
 from rrjobs.errors import ConnectionLost, DriverError, PushRefused
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
-from rrjobs.runtime.tasks import reason_of
+from rrjobs.runtime.tasks import Tasks, reason_of
 
 API_S = 10.0
 """What JetStream may take to answer a question."""
@@ -45,7 +44,7 @@ class NatsConnection:
         self._client = Client(section)
         self._broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._leases = leases
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(lambda err: self._ended(reason_of(err)))
         self._puller: Puller | None = None
         self._mover: Mover | None = None
         self._consuming: list[asyncio.Task[None]] = []
@@ -64,7 +63,7 @@ class NatsConnection:
         self._client.lost.add_done_callback(lambda lost: self._ended(lost.result()))
         await self._publisher.start()
         self.letters = StreamLetters(self._js, self._names, streams, self._publisher.publish, self._pipeline)
-        self._start(self._leases.run(self._renew))
+        self._tasks.start(self._leases.run(self._renew))
         return self
 
     async def publish(self, jobs: Sequence[Job]) -> None:
@@ -88,7 +87,7 @@ class NatsConnection:
             self._ended,
         )
         await self._puller.start()
-        self._consuming = [self._start(self._puller.run()), self._start(self._mover.run())]
+        self._consuming = [self._tasks.start(self._puller.run()), self._tasks.start(self._mover.run())]
 
     async def cease(self) -> None:
         """See Connection."""
@@ -153,10 +152,7 @@ class NatsConnection:
     async def close(self) -> None:
         """See Connection."""
         self._ended("the connection was closed")
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.end()
         await self._client.close()
 
     async def delete_stream(self) -> int:
@@ -244,17 +240,6 @@ class NatsConnection:
             self._broken.set_result(reason)
             if hasattr(self, "_publisher"):
                 self._publisher.lost(reason)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_ended)
-        return task
-
-    def _task_ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (err := task.exception()) is not None:
-            self._ended(reason_of(err))
 
 
 def _receipt(delivery: BrokerDelivery) -> Receipt:

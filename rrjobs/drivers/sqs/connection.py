@@ -2,10 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
 
 from rrjobs.drivers.broker.connection import Arrivals, Counts
 from rrjobs.drivers.broker.copying import replace_by
@@ -27,6 +26,7 @@ from rrjobs.pipeline.history import History, history_of
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
 from rrjobs.runtime.eager import into_task
+from rrjobs.runtime.tasks import Tasks, reason_of
 
 ANSWERS_S = 1.0
 """How long pushes that are under way when a connection is lost may still get their answers: a service that refuses one
@@ -60,7 +60,7 @@ class SqsConnection:
         self._api = api
         self._queues = Queues(api, config)
         self._broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks(lambda err: self._api.end(reason_of(err)))
         self._receiver: Receiver | None = None
         self._sender: Sender | None = None
         self._arrivals: Arrivals | None = None
@@ -73,11 +73,11 @@ class SqsConnection:
         url = self.queue.url
         self._visibility_s = self._config.visibility_timeout or self.queue.visibility_s or 30
         most_bytes = self.queue.most_bytes
-        self._sender = Sender(self._api, url, self._config, self._start, self._patience_s, most_bytes)
-        self._holds = Holds(self._api, url, self._start, self._visibility_s)
-        self.letters = QueueLetters(self._api, self._queues, self._config, self._pipeline, self._start)
+        self._sender = Sender(self._api, url, self._config, self._tasks.start, self._patience_s, most_bytes)
+        self._holds = Holds(self._api, url, self._tasks.start, self._visibility_s)
+        self.letters = QueueLetters(self._api, self._queues, self._config, self._pipeline, self._tasks.start)
         self._leases.lease(self._visibility_s)
-        self._start(self._leases.run(self._renew))
+        self._tasks.start(self._leases.run(self._renew))
         return self
 
     async def publish(self, jobs: Sequence[Job]) -> None:
@@ -96,7 +96,7 @@ class SqsConnection:
             self._leases.__len__,
             self._arrived,
             self._late,
-            self._start,
+            self._tasks.start,
         )
         self._receiver.ask()
 
@@ -154,10 +154,7 @@ class SqsConnection:
         elif self._receiver is not None:
             await self._receiver.ended(LINGER_S)
         self._api.end("the connection was closed")
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.end()
         await self._api.close()
 
     async def _send(self, jobs: Sequence[Job], unique: str = "") -> None:
@@ -178,7 +175,7 @@ class SqsConnection:
         self._leases.add(receipt.message_id, receipt)
         wait = wait_of(message, time.time(), self.queue, fifo=self._config.is_fifo)
         if wait is not None:
-            self._start(self._early(message, receipt, wait))
+            self._tasks.start(self._early(message, receipt, wait))
             return
         delivery, reason = delivery_of(message, receipt, self, arrivals.settler, self._names, self._priority)
         if reason:
@@ -222,16 +219,6 @@ class SqsConnection:
 
     async def _renew(self, receipts: Sequence[Receipt]) -> None:
         await self._holds.renew([one for one in receipts if not one.stale])
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._task_ended)
-
-    def _task_ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (err := task.exception()) is not None:
-            self._api.end(str(err) or repr(err))
 
 
 def _receipt(delivery: BrokerDelivery) -> Receipt:
