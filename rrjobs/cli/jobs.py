@@ -82,7 +82,7 @@ def stat(context: click.Context, as_json: bool) -> None:
         click.echo(json.dumps(rows, indent=2))
         return
     for row in rows:
-        state = "ready" if row["ready"] else "paused"
+        state = "ready" if row["ready"] else "not ready" if row["error"] else "paused"
         counts = " ".join(f"{key}={row[key]}" for key in ("active", "delayed", "reserved"))
         click.echo(f"{row['pipeline']}: {row['driver']} {state} priority={row['priority']} {counts}")
         if row["held"]:

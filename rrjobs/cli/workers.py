@@ -94,7 +94,7 @@ def _pipelines_table(rows: list[dict[str, Any]]) -> Table:
     for column in ("STATUS", "PIPELINE", "DRIVER", "QUEUE", "ACTIVE", "HELD", "DELAYED", "RESERVED"):
         table.add_column(column)
     for row in rows:
-        status = "READY" if row["Ready"] else "PAUSED/STOPPED"
+        status = "READY" if row["Ready"] else "NOT READY" if row["ErrorMessage"] else "PAUSED"
         counts = (str(row[key]) for key in ("Active", "Held", "Delayed", "Reserved"))
         table.add_row(status, row["Pipeline"], row["Driver"], row["Queue"], *counts)
     told = [f"{row['Pipeline']}: {why}" for row in rows for why in (row["HeldWhy"], row["ErrorMessage"]) if why]

@@ -151,7 +151,10 @@ def test_it_says_which_memory_pipelines_a_kill_would_cost_their_jobs(doctor, set
     assert code == 0, found
     assert found["pipeline plain"][0] == "hint"
     assert "lost by kill -9" in found["pipeline plain"][1]
-    assert found["pipeline safe"] == ("ok", "memory with a journal, sync: interval")
+    assert found["pipeline safe"] == (
+        "ok",
+        "memory with a journal, sync: interval, a crash of the machine loses the last 100 ms",
+    )
     assert found["pipeline bare"][0] == "warning"
     assert "lost at every end" in found["pipeline bare"][1]
 

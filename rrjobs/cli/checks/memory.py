@@ -43,7 +43,8 @@ def _journalled(subject: str, folder: Path, journal: JournalSection) -> Finding:
         return Finding(subject, State.ERROR, str(err))
     if blocked := _unwritable(folder):
         return Finding(subject, State.ERROR, f"no journal can be kept in {folder}: {blocked}")
-    return Finding(subject, State.OK, f"memory with a journal, sync: {journal.sync}")
+    lost = f", a crash of the machine loses the last {journal.interval_ms} ms" if journal.sync == "interval" else ""
+    return Finding(subject, State.OK, f"memory with a journal, sync: {journal.sync}{lost}")
 
 
 def _unwritable(folder: Path) -> str:

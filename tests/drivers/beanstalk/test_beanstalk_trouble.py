@@ -28,7 +28,8 @@ def test_a_broker_that_is_gone_is_told_with_the_counts_and_by_readiness(start_br
     assert reason.startswith("pipelines that should consume and do not: far (")
     assert broker.address in reason
     assert broker.address in trouble()
-    assert f"  in trouble: {trouble()[:20]}" in server.cli("jobs", "stat").stdout
+    stat = server.cli("jobs", "stat").stdout
+    assert "far: beanstalk not ready" in stat and f"  in trouble: {trouble()[:20]}" in stat
     assert f"far:{''.join(trouble().split())[:15]}" in "".join(server.cli("workers").stdout.split())
     broker.start()
     wait_until(lambda: not told(), "readiness is green again")
