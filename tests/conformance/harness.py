@@ -31,6 +31,8 @@ class Harness(ABC):
 
     driver: ClassVar[str]
     abilities: ClassVar[Abilities] = Abilities()
+    copy_bytes: ClassVar[bytes] = b""  # pass when a copy that waits is published,
+    confirmed_bytes: ClassVar[bytes] = b""  # and end its confirmation
     lease_s: int = 30  # where the broker lends a message for a while
 
     async def up(self) -> None:  # noqa: B027  most need nothing

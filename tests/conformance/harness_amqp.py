@@ -15,6 +15,8 @@ from rrjobs.drivers.amqp.section import AmqpSection
 
 class AmqpHarness(Harness):
     driver = "amqp"
+    copy_bytes = b"\x00\x3c\x00\x28"  # Basic.Publish
+    confirmed_bytes = b"\x00\xce"  # not of several, end of frame
     fixtures = ("rabbitmq", "unique_name")
     abilities = Abilities(delay_grain_s=0.1)
 

@@ -15,6 +15,8 @@ MOST_BYTES = 1_000_000
 
 class BeanstalkHarness(Harness):
     driver = "beanstalk"
+    copy_bytes = b"put "
+    confirmed_bytes = b"\r\n"
     abilities = Abilities(delay_grain_s=1.0, most_bytes=MOST_BYTES, decodes_anything=True)
     fixtures: ClassVar = ("shared_server", "link_proxy", "unique_name")
 

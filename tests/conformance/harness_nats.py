@@ -14,6 +14,8 @@ from rrjobs.runtime.section import Section
 class NatsHarness(Harness):
     driver = "nats"
     abilities = Abilities(most_bytes=1_048_576, returns_in_order=False)
+    copy_bytes = b"PUB _rrdelayed."
+    confirmed_bytes = b"}\r\n"
     fixtures: ClassVar = ("nats", "link_proxy", "unique_name")
 
     def __init__(self, nats: Any, link_proxy: Any, unique_name: Any) -> None:

@@ -16,6 +16,8 @@ MOST_BYTES = 1_048_576
 
 class SqsHarness(Harness):
     driver = "sqs"
+    copy_bytes = b"AmazonSQS.SendMessage"
+    confirmed_bytes = b'"Failed": []}'
     abilities = Abilities(ordered=False, most_bytes=MOST_BYTES, returns_in_order=False)
     fixtures: ClassVar = ("ministack", "link_proxy", "unique_name")
 

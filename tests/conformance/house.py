@@ -118,7 +118,9 @@ async def until(what: str, deadline_s: float = DEADLINE_S) -> AsyncIterator[None
         raise AssertionError(f"did not happen within {deadline_s:g} s: {what}") from err
 
 
-async def eventually(condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S) -> None:
+async def eventually(
+    condition: Callable[[], Any], what: str, deadline_s: float = DEADLINE_S, pause_s: float = 0.01
+) -> None:
     """Wait for something that nobody tells; `condition` may also return an awaitable."""
     async with until(what, deadline_s):
         while True:
@@ -127,7 +129,7 @@ async def eventually(condition: Callable[[], Any], what: str, deadline_s: float 
                 found = await found
             if found:
                 return
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(pause_s)
 
 
 class House:

@@ -59,6 +59,11 @@ class Trap:
         self._armed: set[Link] = set()
         self._tails: dict[tuple[Link, Direction], bytes] = {}
 
+    @property
+    def armed(self) -> bool:
+        """Whether what `after` is has passed."""
+        return bool(self._armed)
+
     def wait(self, timeout_s: float = 10.0) -> None:
         """AssertionError when nothing has passed by then."""
         assert self.sprung.wait(timeout_s), f"{self.pattern!r} did not pass within {timeout_s:g} s"

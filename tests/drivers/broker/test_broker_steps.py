@@ -289,6 +289,50 @@ async def test_a_withdrawn_message_whose_copy_met_a_lost_link_meets_its_outcome_
     assert await bench.sink.quiet() and not bench.broker.queue_
 
 
+async def test_a_copy_whose_confirmation_is_overtaken_by_the_loss_of_the_link_is_the_only_one(tmp_path):
+    async with Bench(FakeBroker(), tmp_path) as bench:
+        await bench.driver.push([job("a")])
+        delivery = await bench.sink.take()
+        under_way, confirmed = asyncio.Event(), asyncio.Event()
+
+        async def keep_copy(original, copy):
+            under_way.set()
+            await confirmed.wait()
+            for _ in range(30):  # from hand to hand
+                await asyncio.sleep(0)
+
+        bench.broker.connections[0].keep_copy = keep_copy
+        asked_again(delivery)
+        async with until("the copy is under way"):
+            await under_way.wait()
+        confirmed.set()
+        bench.broker.cut()
+        await eventually(lambda: bench.broker.acked == ["a"], "the redelivery is acked")
+        assert await bench.sink.quiet() and not bench.broker.queue_
+
+
+async def test_a_copy_that_a_lost_link_never_confirms_is_made_on_the_next_one(tmp_path):
+    async with Bench(FakeBroker(), tmp_path) as bench:
+        await bench.driver.push([job("a")])
+        delivery = await bench.sink.take()
+        under_way = asyncio.Event()
+
+        async def keep_copy(original, copy):
+            under_way.set()
+            await asyncio.sleep(3600)
+
+        bench.broker.connections[0].keep_copy = keep_copy
+        asked_again(delivery)
+        async with until("the copy is under way"):
+            await under_way.wait()
+        bench.broker.cut()
+        again = await bench.sink.take()
+        assert again.redelivered == 0, "it is the copy"
+        answer(again)
+        await bench.settled()
+        assert bench.broker.acked == ["a", "a"]
+
+
 async def test_a_letter_is_kept_once_when_looking_for_room_fails(tmp_path):
     class Store:
         def __init__(self):
