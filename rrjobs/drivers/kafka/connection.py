@@ -20,7 +20,6 @@ from rrjobs.drivers.kafka.window import Window
 from rrjobs.errors import ConnectionLost, DriverError
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
-from rrjobs.runtime.eager import into_task
 
 T = TypeVar("T")
 
@@ -49,7 +48,6 @@ class KafkaConnection:
 
     async def publish(self, jobs: Sequence[Job]) -> None:
         """See Connection."""
-        await into_task()
         await self._clients.publish(jobs)
 
     async def consume(self, arrivals: Arrivals) -> None:

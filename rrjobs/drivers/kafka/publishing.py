@@ -16,6 +16,7 @@ from rrjobs.drivers.kafka.rights import NOT_PERMITTED, refusal
 from rrjobs.drivers.kafka.starting import stopped
 from rrjobs.drivers.kafka.straight import Straight
 from rrjobs.errors import ConnectionLost, DriverError, PushRefused, PushUnknown
+from rrjobs.runtime.eager import into_task
 
 BATCH_BYTES = 256 * 1024
 TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError)
@@ -87,6 +88,7 @@ class Publishing:
         """All of them are confirmed. Raises PushRefused with the number that was accepted, PushUnknown."""
         try:
             if self._config.delivery_timeout_s:
+                await into_task()
                 async with asyncio.timeout(self._config.delivery_timeout_s):
                     await self._send(records)
             else:
@@ -121,6 +123,7 @@ class Publishing:
         return await self._guarded(sending)
 
     async def _guarded(self, sending: Any) -> Any:
+        await into_task()  # aiokafka limits what it waits for
         try:
             return await sending
         except errors.KafkaError as err:

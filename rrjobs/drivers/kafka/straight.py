@@ -6,10 +6,20 @@ all the same: a batch is taken out as it takes one, and goes through its handler
 """
 
 import asyncio
-from typing import Any
+from typing import Any, NamedTuple
 
 from aiokafka import TopicPartition
 from aiokafka.producer.message_accumulator import MessageBatch
+
+
+class _Place(NamedTuple):
+    """What a batch wants to know of a record that somebody waits for."""
+
+    offset: int
+    timestamp: int
+
+
+_FIRST = _Place(0, 0)
 
 
 class Straight:
@@ -21,6 +31,7 @@ class Straight:
         self._cluster = producer.client.cluster
         self._numbers = producer._txn_manager
         self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
 
     def broker(self, place: TopicPartition) -> int | None:
         """The one that would get a batch for it now; None where the batch has to go the way of all others."""
@@ -42,10 +53,12 @@ class Straight:
         waiting._pop_batch(place)
         sender._in_flight.add(broker)
         sender._muted_partitions.add(place)
-        task = asyncio.get_running_loop().create_task(sender._send_produce_req(broker, {place: batch}))
+        task = self._loop.create_task(sender._send_produce_req(broker, {place: batch}))
         self._tasks.add(task)
         task.add_done_callback(self._ended)
-        return asyncio.shield(batch.future)
+        confirmed: asyncio.Future[Any] = self._loop.create_future()
+        batch._msg_futures.append((confirmed, _FIRST))  # the future of the batch itself must not be cancelled
+        return confirmed
 
     async def close(self) -> None:
         """Nothing is sent any more; what is on its way is left."""

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 
 from rrjobs.drivers.kafka.client import BROKERS_OWN, Cluster
 from rrjobs.errors import BrokerRefused, DriverError
+from rrjobs.runtime.eager import into_task
 
 APPEAR_S = 10.0
 """How long a topic that was made may take to be seen."""
@@ -41,6 +42,7 @@ class Topics:
         """Its partitions; with settings it is made where it does not exist. Raises BrokerRefused, DriverError."""
         if (found := self._known.get(topic)) is not None:
             return found
+        await into_task()
         async with self._making:
             if await self.look([topic]):
                 if not (self._make_all or settings):

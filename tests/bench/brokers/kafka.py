@@ -19,7 +19,13 @@ from servers.kafka import Kafka
 JOBS = 60_000
 WARM_UP_S = 5.0
 GOALS = road.Goals(
-    push_ratio=0.4, push_rate=20_000, consume_ratio=0.08, consume_rate=30_000, alone_ratio=0.6, alone_rate=1_500
+    push_ratio=0.4,
+    push_rate=20_000,
+    consume_ratio=0.08,
+    consume_rate=30_000,
+    single_rate=1_500,
+    alone_ratio=0.6,
+    alone_rate=1_500,
 )
 
 
