@@ -7,8 +7,7 @@ from dataclasses import replace
 from rrjobs.drivers.beanstalk.item import decode_job, encode_job
 from rrjobs.drivers.beanstalk.reserver import parse_stats
 from rrjobs.drivers.beanstalk.wire import Wire
-from rrjobs.drivers.broker.attributes import HEADERS, attributes_of, encode_headers
-from rrjobs.drivers.broker.letter_codec import LETTER, decode_letter, encode_letter
+from rrjobs.drivers.broker.letter_codec import decode_from_job, encode_as_job
 from rrjobs.drivers.broker.letters import HeldLetter
 from rrjobs.errors import PushRefused
 from rrjobs.pipeline.dead_letter import DeadLetter
@@ -34,13 +33,13 @@ class TubeLetters:
     async def put(self, letter: DeadLetter) -> None:
         """See LetterStore. What the worker printed is cut where the letter would be too big."""
         try:
-            await self._put([_encode(letter)])
+            await self._put([encode_job(encode_as_job(letter))])
         except PushRefused as err:
             if len(letter.output) <= TAIL_CHARS:
                 raise
             shorter = replace(letter, output=letter.output[-TAIL_CHARS:], error=letter.error[:TAIL_CHARS])
             try:
-                await self._put([_encode(shorter)])
+                await self._put([encode_job(encode_as_job(shorter))])
             except PushRefused:
                 raise err from None
 
@@ -67,19 +66,6 @@ class TubeLetters:
             async def remove(number: int = number) -> None:
                 await wire.ask(b"delete %d\r\n" % number)
 
-            yield HeldLetter(_decode(reply.body, self._pipeline, number), remove)
-
-
-def _encode(letter: DeadLetter) -> bytes:
-    stored = encode_letter(letter)
-    job = letter.job()
-    return encode_job(job.again(0.0, {LETTER: [stored.attributes[LETTER]]}))
-
-
-def _decode(body: bytes, pipeline: str, number: int) -> DeadLetter:
-    key = f"beanstalk-{number}"
-    job = decode_job(body, pipeline, 10, key)
-    headers = dict(job.headers)
-    facts = headers.pop(LETTER, [""])
-    attributes = {**attributes_of(job), HEADERS: encode_headers(headers), LETTER: facts[0] if facts else ""}
-    return decode_letter(attributes, job.payload, pipeline, key)
+            key = f"beanstalk-{number}"
+            job = decode_job(reply.body, self._pipeline, 10, key)
+            yield HeldLetter(decode_from_job(job, self._pipeline, key), remove)

@@ -8,8 +8,7 @@ from nats.js import JetStreamContext
 from nats.js.api import RawStreamMsg
 from nats.js.errors import NotFoundError
 
-from rrjobs.drivers.broker.attributes import HEADERS, attributes_of, encode_headers
-from rrjobs.drivers.broker.letter_codec import LETTER, decode_letter, encode_letter
+from rrjobs.drivers.broker.letter_codec import decode_from_job, decode_letter, encode_as_job
 from rrjobs.drivers.broker.letters import HeldLetter
 from rrjobs.drivers.nats.item import SUBJECT, decode_job, encode_job
 from rrjobs.drivers.nats.publisher import Message
@@ -36,10 +35,7 @@ class StreamLetters:
         if not self._prepared:
             await self._streams.prepare_dead()
             self._prepared = True
-        stored = encode_letter(letter)
-        job = letter.job()
-        job.headers = {**job.headers, LETTER: [stored.attributes[LETTER]]}
-        await self._publish([Message(self._names.dead, encode_job(job))])
+        await self._publish([Message(self._names.dead, encode_job(encode_as_job(letter)))])
 
     @asynccontextmanager
     async def browse(self) -> AsyncIterator[AsyncIterator[HeldLetter]]:
@@ -87,11 +83,8 @@ class StreamLetters:
             job = decode_job(data, self._names.dead, None, self._pipeline, 10, key)
         except ValueError:
             return decode_letter({}, data, self._pipeline, key)
-        headers = {name: values for name, values in job.headers.items() if name != LETTER}
-        headers[SUBJECT] = [self._names.subject]  # where it was: replayed, it is a copy
-        facts = job.headers.get(LETTER) or [""]
-        attributes = {**attributes_of(job), HEADERS: encode_headers(headers), LETTER: facts[0]}
-        return decode_letter(attributes, job.payload, self._pipeline, key)
+        job.headers = {**job.headers, SUBJECT: [self._names.subject]}  # where it was: replayed, it is a copy
+        return decode_from_job(job, self._pipeline, key)
 
 
 def _error(err: Exception) -> DriverError:
