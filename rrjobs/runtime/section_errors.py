@@ -38,7 +38,7 @@ def told(detail: ErrorDetails) -> str:
         return f"must be {context['expected']}, got {shown(given)}"
     if kind in _BOUNDS:
         word, bound = _BOUNDS[kind]
-        return f"must be {word} {context[bound]}, got {shown(given)}"
+        return f"must be {word} {_whole(context[bound])}, got {shown(_whole(given))}"
     if kind in ("too_short", "string_too_short"):
         return "should not be empty"
     if kind in _WHAT:
@@ -49,6 +49,11 @@ def told(detail: ErrorDetails) -> str:
 def in_a_line(error: ValidationError, above: Sequence[str] = ()) -> str:
     """All of it; `above` are the keys that the section stands under."""
     return "; ".join(_with_key(detail, above) for detail in error.errors(include_url=False))
+
+
+def _whole(value: object) -> object:
+    """Seconds are floats, and mostly whole."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def _with_key(detail: ErrorDetails, above: Sequence[str]) -> str:

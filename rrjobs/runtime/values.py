@@ -189,9 +189,9 @@ Environment = Annotated[
 ]
 Duration = Annotated[float, DURATION, PlainValidator(parse_seconds), WithJsonSchema(_DURATION_SCHEMA)]
 DurationOrDefault = Annotated[
-    float, DURATION, PlainValidator(parse_seconds_or_default), WithJsonSchema(_DURATION_SCHEMA)
+    float, DURATION, BeforeValidator(parse_seconds_or_default), WithJsonSchema(_DURATION_SCHEMA)
 ]
 Seconds = Annotated[float, SECONDS, PlainValidator(parse_whole_seconds), WithJsonSchema(_SECONDS_SCHEMA)]
 SecondsOrDefault = Annotated[
-    float, SECONDS, PlainValidator(parse_whole_seconds_or_default), WithJsonSchema(_SECONDS_SCHEMA)
+    float, SECONDS, BeforeValidator(parse_whole_seconds_or_default), WithJsonSchema(_SECONDS_SCHEMA)
 ]

@@ -41,6 +41,15 @@ def test_all_errors_of_all_sections_are_told_at_once_in_the_order_of_the_file(re
     [
         ("http: {address: ':80', num_workers: 2}", "http.num_workers: unknown key here, it belongs into `pool`"),
         (
+            "nats: {}\njobs: {pipelines: {a: {driver: nats, config: {ack_wait: 5ms}}}}",
+            "jobs.pipelines.a.config.ack_wait: must be at least 1, got 0.005",
+        ),
+        (
+            "kafka: {brokers: ['a:1']}\njobs: {pipelines: {a: {driver: kafka, config: {group_options: {group_id: g, "
+            "session_timeout: 100h}}}}}",
+            "jobs.pipelines.a.config.group_options.session_timeout: must be at most 1800, got 360000",
+        ),
+        (
             "jobs: {pipelines: {a: {driver: memory, max_jobs: 5}}}",
             "jobs.pipelines.a.max_jobs: unknown key here, it belongs into `config`",
         ),

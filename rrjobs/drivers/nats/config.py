@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, model_validator
 
@@ -16,9 +17,19 @@ def _address(text: str) -> str:
     for one in text.split(","):
         if "://" in one and not one.strip().startswith(_SCHEMES):
             raise ValueError("must be nats://host:port or tls://host:port, several divided by commas")
+        if not _has_place(one.strip()):
+            raise ValueError("must be nats://host:port, with a port between 1 and 65535")
     if not text.strip():
         raise ValueError("must be nats://host:port, it is empty")
     return text
+
+
+def _has_place(address: str) -> bool:
+    try:
+        parts = urlsplit(address if "://" in address else f"nats://{address}")
+        return bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def check_subject(subject: str) -> str:
@@ -85,7 +96,9 @@ class NatsConfig(Section):
         10, "Jobs that are in the shared queue or in a worker at once.", unit="jobs", ge=1, le=65_536
     )
     ack_wait_s: SecondsOrDefault = setting(
-        30.0, "After how long without a sign of life NATS gives a job to another server; running jobs give signs."
+        30.0,
+        "After how long without a sign of life NATS gives a job to another server; running jobs give signs.",
+        ge=1.0,
     )
     deliver_new: Flag = setting(
         False,

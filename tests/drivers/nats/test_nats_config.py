@@ -39,9 +39,16 @@ def test_a_name_that_no_stream_can_have_is_refused(stream):
             NatsDriver.declared({"stream": stream})
 
 
-def test_an_address_of_another_kind_is_refused():
+@pytest.mark.parametrize("addr", ["http://x", "127.0.0.1:99999", "nats://", "nats://a:b", "a:1,b:x", "a:1,"])
+def test_an_address_of_another_kind_is_refused(addr):
     with pytest.raises(ValidationError, match="nats://host:port"):
-        NatsSection(addr="http://x")
+        NatsSection(addr=addr)
+
+
+def test_an_ack_wait_that_no_sign_of_life_can_keep_is_refused():
+    with pytest.raises(ValidationError, match="greater than or equal to 1"):
+        NatsConfig(ack_wait_s=0.005)
+    assert NatsConfig(ack_wait_s=0).ack_wait_s == 30
 
 
 def test_the_place_has_no_password():
