@@ -162,7 +162,12 @@ class Ledger:
         return Counter((ident, int(attempt)) for ident, _, attempt, _ in starts)
 
     def close(self) -> None:
-        """Whatever happened, nothing is left; what the servers wrote is shown where the test failed."""
+        """Whatever happened, nothing is left; what the servers wrote is shown where the test failed.
+
+        A fault from outside is nothing that a driver did not expect: no traceback, no run of a driver that failed.
+        """
         for number, server in enumerate(self._servers):
             print(f"--- server {number} of {self.folder}, process {server.pid}\n{server.output[-LOG_TAIL:]}")
             server.close()
+        for server in self._servers:
+            assert "Traceback" not in server.output and not server.events("pipeline.failed")
