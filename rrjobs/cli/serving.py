@@ -7,12 +7,11 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
-import click
-
 from rrjobs.app.app import App
 from rrjobs.cli.banner import banner, closing_line
 from rrjobs.cli.options import Options
 from rrjobs.cli.pid_file import PID_FILE, PidFile
+from rrjobs.cli.streams import say
 from rrjobs.config.load import Loaded
 from rrjobs.errors import RRJobsError
 from rrjobs.runtime.events import Events
@@ -78,7 +77,7 @@ class Serving:
         gc.set_threshold(*GC_THRESHOLDS)
         if not self._options.silent:
             states = await self._app.rooms.registry.stat() if self._app.rooms.registry else []
-            click.echo(banner(self._app.rooms, states))
+            say(banner(self._app.rooms, states))
         notify("READY=1", f"STATUS=serving, {sum(pool.size for _, pool in self._app.rooms.lanes)} workers")
         await self._signals.stopping.wait()
 
@@ -152,11 +151,11 @@ class Serving:
                 self.pid_file.let_go()
         notify("STOPPING=1", f"STATUS={reason}, finishing within {grace_s:g} s")
         if not self._options.silent:
-            click.echo(f"{reason}, grace timeout is: {grace_s:g} seconds")
+            say(f"{reason}, grace timeout is: {grace_s:g} seconds")
         drain = await self._app.drain(grace_s)
         await self._app.stop(max(0.0, min(grace_s - (loop.time() - began), 5.0)) if drain.in_time else 0.0)
         if not self._options.silent:
-            click.echo(closing_line(self._app.ended(drain)))
+            say(closing_line(self._app.ended(drain)))
 
     def _ask_reset(self) -> None:
         self._tasks.start(self._reset())
@@ -174,5 +173,5 @@ class Serving:
         if self.pid_file is not None:
             self.pid_file.give_up()
         self._logs.close()
-        click.echo("exit forced", err=True)
+        say("exit forced", err=True)
         os._exit(1)
