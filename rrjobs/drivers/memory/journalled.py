@@ -148,7 +148,8 @@ class Journalled:
 
     def _end_turn(self) -> None:
         self._soon = False
-        self._note_down()
+        if self._done:
+            self._note_down()
 
     def _note_down(self) -> None:
         """What workers get and what is done: to the kernel, and then to the journal what has ended."""

@@ -129,6 +129,13 @@ class Committer:
         if self._linger is None and not self._busy:
             self._wake()
 
+    def remove_one(self, number: int) -> None:
+        """As `remove`."""
+        self._live.remove_one(number)
+        self._backlog.open.removed.append(number)
+        if self._linger is None and not self._busy:
+            self._wake()
+
     def rotate(self) -> None:
         """What comes from now on stands in a new segment."""
         self._backlog.rotate()

@@ -95,9 +95,13 @@ class Journal:
         self._committer.remove(numbers)
 
     def remove_all(self, numbers: Sequence[int]) -> None:
-        """The same for many."""
-        self._check_open()
-        self._committer.remove(numbers)
+        """The same for many, or for one at less cost."""
+        if self._closed:
+            self._check_open()
+        if len(numbers) == 1:
+            self._committer.remove_one(numbers[0])
+        else:
+            self._committer.remove(numbers)
 
     async def sync(self) -> None:
         """Everything so far is on disk on return. Raises JournalFull, JournalError."""

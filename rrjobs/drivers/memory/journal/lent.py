@@ -17,6 +17,8 @@ from rrjobs.drivers.memory.journal.note_file import NoteFile, slots_of
 LENT_NAME = "lent"
 SLOTS = 256
 """Of a new file; it grows when more entries are lent at once."""
+FEW = 8
+"""From so many notes on it is cheaper to set them together."""
 DONE = 0
 """In place of an attempt, for those who read."""
 _ALL_BITS = 2**64 - 1
@@ -53,6 +55,10 @@ class Lent:
         slots = self._slots
         if not self._size:
             return
+        if len(numbers) < FEW:
+            for number, attempt in zip(numbers, attempts, strict=True):
+                self._note_one(number, attempt)
+            return
         if not slots.keys().isdisjoint(numbers):  # noted, and not lent after all
             fresh = {number: attempt for number, attempt in zip(numbers, attempts, strict=True) if number not in slots}
             numbers, attempts = list(fresh), list(fresh.values())
@@ -61,9 +67,25 @@ class Lent:
             slots.update(zip(numbers, mine, strict=True))
             self._file.put(mine, numbers, attempts)
 
+    def _note_one(self, number: int, attempt: int) -> None:
+        if number in self._slots:
+            return
+        if self._free:
+            slot = self._free.pop()
+        else:
+            slot, self._size = self._size, self._size + 1
+        self._slots[number] = slot
+        self._file.put_one(slot, number, attempt)
+
     def done(self, numbers: Sequence[int]) -> None:
         """They were executed; the ends of their entries follow with the journal."""
         get = self._slots.get
+        if len(numbers) < FEW:
+            for number in numbers:
+                slot = get(number, -1)
+                if slot >= 0:
+                    self._file.put_one(slot, number, number ^ _ALL_BITS)
+            return
         slots = [get(number, -1) for number in numbers]
         if -1 in slots:
             numbers = [number for number in numbers if number in self._slots]
@@ -81,7 +103,7 @@ class Lent:
         """No worker has started it after all; written."""
         slot = self._slots.pop(number, -1)
         if slot >= 0:
-            self._file.put([slot], (0,), (0,))
+            self._file.put_one(slot, 0, 0)
             self._file.write()
             self._release((slot,))
 

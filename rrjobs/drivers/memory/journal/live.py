@@ -91,11 +91,7 @@ class Live:
 
     def remove(self, numbers: Sequence[int]) -> None:
         """They are no longer live. Raises EntryGone, and changes nothing, when one of them was not."""
-        if len(numbers) < 2:
-            for number in numbers:
-                if number not in self.places:
-                    raise EntryGone(number)
-                self._drop(number)
+        if not numbers:
             return
         pop = self.places.pop
         found = [pop(number, -1) for number in numbers]
@@ -109,6 +105,14 @@ class Live:
             for place in found:
                 self.segments[place >> SEGMENT_SHIFT].entries -= 1
         self.payload_bytes -= sum([place & LENGTH_MASK for place in found])
+
+    def remove_one(self, number: int) -> None:
+        """As `remove`."""
+        place = self.places.pop(number, -1)
+        if place < 0:
+            raise EntryGone(number)
+        self.segments[place >> SEGMENT_SHIFT].entries -= 1
+        self.payload_bytes -= place & LENGTH_MASK
 
     def undo(self, group: Group) -> None:
         """A group that was applied will never be on disk: all as before it."""

@@ -64,13 +64,22 @@ class NoteFile:
             with suppress(OSError):
                 self._disk.truncate(self._fd, 0)
 
+    def put_one(self, slot: int, number: int, value: int) -> None:
+        """As `put`."""
+        at = 2 * slot
+        if at >= len(self._words):
+            self._words.extend(array("Q", bytes(8 * (at + 2 - len(self._words)))))
+        self._words[at] = number
+        self._words[at + 1] = value
+        self._changed.append(slot)
+
     def put(self, slots: list[int], numbers: Sequence[int], values: Sequence[int]) -> None:
         """Set these slots, any behind the last one too; they are with the kernel after the next `write`."""
         words, first, count = self._words, slots[0], len(slots)
         missing = 2 * max(slots) + 2 - len(words)
         if missing > 0:
             words.extend(array("Q", bytes(8 * missing)))
-        if count > 1 and slots[-1] - first == count - 1 and slots == list(range(first, first + count)):
+        if slots[-1] - first == count - 1 and slots == list(range(first, first + count)):
             words[2 * first : 2 * (first + count) : 2] = array("Q", numbers)
             words[2 * first + 1 : 2 * (first + count) : 2] = array("Q", values)
         else:
@@ -84,9 +93,13 @@ class NoteFile:
         if not changed or self._fd < 0:
             return
         self._changed = []
-        written = False
-        for first, last in _neighbours(changed):
-            written |= self._write(first, last)
+        first, last = min(changed), max(changed)
+        if last - first <= len(changed) + NEAR:
+            written = self._write(first, last)
+        elif len(changed) == 2:
+            written = self._write(first, first) | self._write(last, last)
+        else:
+            written = sum([self._write(*run) for run in _neighbours(changed)]) > 0
         if written and self._timer is None:
             self._well = True
             self._timer = asyncio.get_running_loop().call_later(SYNC_S, self._sync)
@@ -113,17 +126,19 @@ class NoteFile:
         if sys.byteorder == "big":
             words.byteswap()
         try:
-            self._write_all(first * SLOT_BYTES, words.tobytes())
+            data, offset = words.tobytes(), first * SLOT_BYTES
+            taken = self._disk.write(self._fd, data, offset)
+            if taken < len(data):
+                self._write_all(offset + taken, data[taken:])
         except OSError as err:
             self._trouble(err)
             return False
         return True
 
     def _write_all(self, offset: int, data: bytes) -> None:
-        taken = self._disk.write(self._fd, data, offset)
-        while taken < len(data):
-            data, offset = data[taken:], offset + taken
+        while data:
             taken = self._disk.write(self._fd, data, offset)
+            data, offset = data[taken:], offset + taken
 
     def _sync(self) -> None:
         """What is written from now on may not be on disk with it, and starts a timer of its own."""
@@ -155,10 +170,9 @@ def _neighbours(slots: list[int]) -> Iterator[tuple[int, int]]:
     """First and last of each run of slots, not far from one to the next."""
     slots.sort()
     first = last = slots[0]
-    if slots[-1] - first > len(slots) + NEAR:
-        for slot in slots:
-            if slot > last + NEAR:
-                yield first, last
-                first = slot
-            last = slot
-    yield first, slots[-1]
+    for slot in slots:
+        if slot > last + NEAR:
+            yield first, last
+            first = slot
+        last = slot
+    yield first, last
