@@ -32,7 +32,7 @@ class Kafka(Server):
     """
 
     name = "kafka"
-    start_timeout_s = 60.0
+    start_timeout_s = 180.0  # half a minute after a crash on a busy machine, more on a very busy one
 
     def __init__(
         self,

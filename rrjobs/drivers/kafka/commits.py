@@ -1,8 +1,8 @@
 """Commits what is settled, as one request for all that was asked for while the last one was on its way."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, TypeVar
 
 import aiokafka.errors as errors
 from aiokafka import TopicPartition
@@ -13,6 +13,7 @@ from rrjobs.drivers.kafka.rights import NOT_PERMITTED, Rights
 from rrjobs.drivers.kafka.window import Window
 from rrjobs.errors import ConnectionLost
 
+T = TypeVar("T")
 Windows = Mapping[TopicPartition, Window]
 
 
@@ -30,6 +31,7 @@ class Commits:
         self._grouped = grouped
         self._turn = asyncio.Lock()
         self._asked = self._done = 0
+        self._heard: Any = None
 
     async def commit(self, linger_s: float = 0.0) -> None:
         """All that was settled before is committed, after a wait for others. Raises ConnectionLost, Denied, Fenced."""
@@ -54,7 +56,7 @@ class Commits:
         if not offsets:
             return
         try:
-            await self._consumer._coordinator.commit_offsets(None, offsets)
+            await self._coordinator().commit_offsets(None, offsets)
         except BaseException as err:
             for window in dirty:
                 window.dirty = True
@@ -66,3 +68,25 @@ class Commits:
                 raise ConnectionLost(f"cannot commit: {said(err)}") from err
             raise
         self._rights.permitted(window.topic for window in dirty)
+
+    def _coordinator(self) -> Any:
+        """The consumer has it from its start on."""
+        coordinator = self._consumer._coordinator
+        if coordinator is not self._heard:
+            coordinator._do_commit_offsets = heard(coordinator._do_commit_offsets)
+            self._heard = coordinator
+        return coordinator
+
+
+def heard(work: Callable[..., Coroutine[Any, Any, T]]) -> "Callable[..., asyncio.Task[T]]":
+    """`work` as a task whose error is no noise when nobody waits for it any more.
+
+    aiokafka shields its commits from being cancelled; one that fails after that would be logged with its traceback.
+    """
+
+    def begun(*arguments: Any) -> "asyncio.Task[T]":
+        task = asyncio.get_running_loop().create_task(work(*arguments))
+        task.add_done_callback(lambda ended: ended.cancelled() or ended.exception())
+        return task
+
+    return begun

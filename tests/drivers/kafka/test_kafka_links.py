@@ -1,6 +1,7 @@
 """A broken link is told to aiokafka as it expects it, on both event loops."""
 
 import asyncio
+import gc
 import socket
 
 import aiokafka.conn
@@ -10,6 +11,7 @@ from aiokafka.errors import KafkaConnectionError
 from aiokafka.protocol.metadata import MetadataRequest
 from house import answer
 
+from rrjobs.drivers.kafka.commits import heard
 from rrjobs.drivers.kafka.links import LiveConnection
 
 
@@ -65,3 +67,26 @@ async def test_a_client_whose_task_has_ended_is_made_anew(house, name):
         assert (delivery.job.id, delivery.attempt) == ("after", 1)
         answer(delivery)
         await one.idle()
+
+
+async def test_a_commit_that_fails_when_nobody_waits_for_it_any_more_is_not_logged():
+    told, broken = [], asyncio.Event()
+
+    async def commit():
+        await broken.wait()
+        raise KafkaConnectionError("closed")
+
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: told.append(context))
+    waiting = asyncio.create_task(_shielded(heard(commit)))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    broken.set()
+    await asyncio.sleep(0.01)
+    gc.collect()
+    assert told == []
+
+
+async def _shielded(commit) -> None:
+    """As aiokafka does it."""
+    await asyncio.shield(commit())
