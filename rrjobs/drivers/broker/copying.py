@@ -5,10 +5,19 @@ from collections.abc import Coroutine
 from typing import Any
 
 from rrjobs.drivers.broker.delivery import BrokerDelivery
-from rrjobs.pipeline.outcome import DONE
+from rrjobs.pipeline.outcome import DONE, Action, Counter, Outcome
 
 LATE_S = 0.5
 """How long a confirmation may still be on its way through our hands when its link is known to be lost."""
+
+
+BURIED = Outcome(Action.DEAD, Counter.ERROR)
+"""Of a message whose letter is safe: it is only to be let go of, in the way that its broker has for the dead."""
+
+
+def is_to_be_acked(outcome: Outcome | None) -> bool:
+    """Whether nothing else is left to do."""
+    return outcome is not None and (outcome.action is Action.ACK or outcome is BURIED)
 
 
 async def replace_by(delivery: BrokerDelivery, kept: Coroutine[Any, Any, None]) -> None:
@@ -27,5 +36,6 @@ async def replace_by(delivery: BrokerDelivery, kept: Coroutine[Any, Any, None]) 
             making.cancel()
             await asyncio.wait((making,))
         if not making.cancelled() and making.exception() is None:
-            delivery.outcome = DONE
+            outcome = delivery.outcome
+            delivery.outcome = DONE if outcome is None or outcome.letter is None else BURIED
     making.result()

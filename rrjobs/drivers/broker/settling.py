@@ -9,12 +9,12 @@ from collections.abc import Sequence
 
 from rrjobs.drivers.broker.backoff import Backoff
 from rrjobs.drivers.broker.connection import Connection
-from rrjobs.drivers.broker.copying import replace_by
+from rrjobs.drivers.broker.copying import is_to_be_acked, replace_by
 from rrjobs.drivers.broker.delivery import WITHDRAWN, BrokerDelivery
 from rrjobs.drivers.broker.intake import Intake
 from rrjobs.drivers.broker.letters import BrokerLetters
 from rrjobs.errors import ConnectionLost, DriverError, ReceiptsLost
-from rrjobs.pipeline.outcome import DONE, Action
+from rrjobs.pipeline.outcome import Action
 from rrjobs.runtime.events import Events
 
 
@@ -34,9 +34,7 @@ class Settling:
 
     def add(self, delivery: BrokerDelivery) -> None:
         """Its outcome is to be carried out."""
-        outcome = delivery.outcome
-        ack = outcome is not None and outcome.action is Action.ACK
-        (self._acks if ack else self._others).append(delivery)
+        (self._acks if is_to_be_acked(delivery.outcome) else self._others).append(delivery)
         self._wake.set()
 
     def add_early(self, delivery: BrokerDelivery) -> None:
@@ -143,7 +141,7 @@ class Settling:
         self.trouble = ""
         if delivery.outcome is None:
             intake.gone(delivery)
-        elif delivery.outcome is DONE and _is_ours(delivery):
+        elif is_to_be_acked(delivery.outcome) and _is_ours(delivery):
             self.add(delivery)  # what takes its place is safe: its ack is one like others
         else:
             intake.carried(delivery)
