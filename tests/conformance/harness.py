@@ -22,7 +22,6 @@ class Abilities:
     tells_reserved: bool = True  # `stat` tells what is held apart from what waits
     most_bytes: int = 0  # the broker refuses larger payloads; 0: there is no such limit in reach of a test
     returns_in_order: bool = True  # what goes back unstarted comes again in its old order
-    notices_short_breaks: bool = True  # a link that breaks and is back at once is a lost connection
     delay_grain_s: float = 0.0  # a delay may be so much longer
 
 

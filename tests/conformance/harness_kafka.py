@@ -14,7 +14,7 @@ from rrjobs.runtime.section import Section
 
 class KafkaHarness(Harness):
     driver = "kafka"
-    abilities = Abilities(most_bytes=MAX_MESSAGE_BYTES, notices_short_breaks=False)
+    abilities = Abilities(most_bytes=MAX_MESSAGE_BYTES)
     fixtures: ClassVar = ("kafka", "link_proxy", "unique_name")
     partitions = 1
 

@@ -19,9 +19,6 @@ async def test_a_link_that_breaks_between_a_copy_and_the_ack_of_its_original_lea
     if not harness.has_link:
         assert harness.driver == "memory", "every broker can do this"
         return
-    if back == "at once" and not harness.abilities.notices_short_breaks:
-        assert harness.driver == "kafka", "its client makes new connections by itself, in its own time"
-        return
     harness.lease_s = 3  # where a lost ack is seen when the lease of its message is over
     async with house(retry={"initial_s": 0.5, "jitter": 0, "max_attempts": 9}) as one:
         lost = asyncio.Event()

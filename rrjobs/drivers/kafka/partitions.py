@@ -85,6 +85,7 @@ class Partitions(ConsumerRebalanceListener):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Ours, from where they were left."""
         places = list(assigned)
+        self._look_again()
         self.rights.permitted(())
         try:
             committed = await self._consumer._coordinator.fetch_committed_offsets(places)
@@ -103,6 +104,11 @@ class Partitions(ConsumerRebalanceListener):  # type: ignore[misc]
         except (errors.KafkaError, ConnectionLost) as err:
             self.broken = f"cannot take over partitions: {said(err)}"
         self.changed()
+
+    def _look_again(self) -> None:
+        """The client shares out the partitions it knows: a question that met a broken link is asked again in 30 s."""
+        if not all(self._consumer.partitions_for_topic(topic) for topic in self._consumer.subscription()):
+            self._consumer._client.force_metadata_update()
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         """What runs has a while to end; what is settled is committed."""
