@@ -66,7 +66,7 @@ def test_sockets_are_served_by_name_and_by_address_and_wait_through_a_restart(st
 
 def test_a_socket_that_no_section_wants_is_told(start, settings, opened):
     server = start(settings, [opened()], LISTEN_FDNAMES="ftp").ready()
-    assert "is of no section here: closed" in server.output
+    wait_until(lambda: "is of no section here: closed" in server.output, "it is told")
 
 
 def test_what_is_no_listening_socket_refuses_the_start(start, settings):

@@ -76,7 +76,7 @@ def test_a_delay_of_years_is_shown_and_outlives_kill_9_and_a_stop(ledger):
 
 def refusal(book: Ledger) -> str:
     """What a server that does not start says: one line, and no traceback."""
-    server = ServerProcess(book.folder, book._config)
+    server = ServerProcess(book.folder, book.config)
     book._servers.append(server)
     assert server.wait() == 1
     assert "Traceback" not in server.output

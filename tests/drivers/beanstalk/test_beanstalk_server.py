@@ -203,11 +203,11 @@ async def test_letters_that_are_put_at_once_share_one_connection(start_broker, t
             for number in range(5):
                 await one.push(one.job(str(number), headers={"rr-retry": ["max_attempts=1"]}))
             held = await one.sink.takes(5)
-            before = client.stats()["total-connections"]
             for delivery in held:
                 raise_error(delivery)
             await one.idle()
-            assert client.stats()["total-connections"] == before + 1
+            (dead,) = [client.stats_tube(tube) for tube in client.tubes() if tube.endswith(".dead")]
+            assert (dead["current-jobs-buried"] + dead["current-jobs-ready"], dead["current-using"]) == (5, 1)
 
 
 async def _in_trouble(one):
