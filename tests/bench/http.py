@@ -1,5 +1,6 @@
 """HTTP hello: rate, p99 and CPU time, ours in turn with the prototype, nginx + php-fpm and RoadRunner."""
 
+import math
 import re
 import shutil
 import subprocess
@@ -43,13 +44,24 @@ def measure(folder: Path) -> None:
         print("\nHTTP is not measured: wrk is not installed")
         return
     for kind, worker in settings.http_workers().items():
+        seen = _seen(worker, folder)
+        heading(f"HTTP hello, {kind} worker, {settings.WORKERS} workers, servers started {settings.STARTS} times")
+        for connections in CONNECTIONS:
+            _compare(connections, seen[connections])
+
+
+def _seen(worker: str, folder: Path) -> dict[int, dict[str, list[Load]]]:
+    """The loads of each contender, by the number of connections, over several lives of its server."""
+    seen: dict[int, dict[str, list[Load]]] = {connections: {} for connections in CONNECTIONS}
+    for _ in range(settings.STARTS):
         with ExitStack() as stack:
             servers = {name: stack.enter_context(one) for name, one in _contenders(worker, folder)}
             for server in servers.values():
                 _load(server, 16, WARM_UP_S)
-            heading(f"HTTP hello, {kind} worker, {settings.WORKERS} workers")
             for connections in CONNECTIONS:
-                _compare(connections, _rounds(servers, connections))
+                for name, loads in _rounds(servers, connections).items():
+                    seen[connections].setdefault(name, []).extend(loads)
+    return seen
 
 
 def _contenders(worker: str, folder: Path) -> Iterator[tuple[str, AbstractContextManager[Server]]]:
@@ -66,7 +78,7 @@ def _contenders(worker: str, folder: Path) -> Iterator[tuple[str, AbstractContex
 def _rounds(servers: dict[str, Server], connections: int) -> dict[str, list[Load]]:
     """In turn, every second round the other way round, so that none profits from its place."""
     seen: dict[str, list[Load]] = {name: [] for name in servers}
-    for turn in range(settings.ROUNDS):
+    for turn in range(math.ceil(settings.ROUNDS / settings.STARTS)):
         names = list(servers) if turn % 2 == 0 else list(reversed(servers))
         for name in names:
             seen[name].append(_load(servers[name], connections, settings.SECONDS))

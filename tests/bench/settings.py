@@ -10,6 +10,8 @@ PROGRAMS = Path(__file__).resolve().parent / "php"
 ONLY = tuple(filter(None, os.environ.get("BENCH_ONLY", "").split(",")))
 """Families to measure; empty: all."""
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "5"))
+STARTS = 3
+"""How often the HTTP servers are started anew: where the kernel puts their processes changes a rate by a third."""
 SECONDS = int(os.environ.get("BENCH_SECONDS", "2"))
 """How long one load lasts."""
 PATIENCE_S = float(os.environ.get("BENCH_PATIENCE", "300"))
