@@ -5,6 +5,7 @@ import contextlib
 import gc
 import inspect
 import os
+import signal
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -33,6 +34,9 @@ from servers.fixtures import (  # noqa: F401 - fixtures for every test
     vhost,
 )
 from servers.process import lasting_processes
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell starts what runs behind `&` with Ctrl-C ignored, and so would every program under test be."""
 
 uvloop.new_event_loop().close()  # libuv opens a pipe for the whole process with its first loop: no leak of a test
 
