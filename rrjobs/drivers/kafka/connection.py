@@ -1,7 +1,6 @@
 """A pipeline's view of the cluster while it can be reached: see Connection."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
@@ -20,6 +19,7 @@ from rrjobs.drivers.kafka.window import Window
 from rrjobs.errors import ConnectionLost, DriverError
 from rrjobs.pipeline.job import Job
 from rrjobs.pipeline.outcome import Outcome
+from rrjobs.runtime.tasks import Tasks
 
 T = TypeVar("T")
 
@@ -38,13 +38,13 @@ class KafkaConnection:
         self._gone: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._arrivals: Arrivals | None = None
         self._gate: Gate | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._start(self._watch())
+        self._tasks = Tasks(lambda err: self._lost(f"{type(err).__name__}: {err}"))
+        self._tasks.start(self._watch())
         if (reader := clients.reader) is not None:
             reader.arrived = self._received
             reader.partitions.leaving = self._leaving
             reader.partitions.left = self._left
-            self._start(self._read())
+            self._tasks.start(self._read())
 
     async def publish(self, jobs: Sequence[Job]) -> None:
         """See Connection."""
@@ -125,11 +125,9 @@ class KafkaConnection:
             reader.restart()
             reader.arrived = reader.partitions.leaving = reader.partitions.left = None
             reader.partitions.rights.told = lambda reason: None
-        for task in self._tasks:
-            task.cancel()
+        self._tasks.cancel()
         self._lost("the connection was closed")
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+        await self._tasks.end()
 
     def _received(self, window: Window, records: Sequence[Any]) -> None:
         arrivals = self._arrivals
@@ -205,17 +203,6 @@ class KafkaConnection:
     def _lost(self, reason: str) -> None:
         if not self._gone.done():
             self._gone.set_result(reason)
-
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: "asyncio.Task[None]") -> None:
-        self._tasks.discard(task)
-        with contextlib.suppress(asyncio.CancelledError):
-            if (err := task.exception()) is not None:
-                self._lost(f"{type(err).__name__}: {err}")
 
 
 def _receipt(delivery: BrokerDelivery) -> Receipt:
